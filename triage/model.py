@@ -1,0 +1,501 @@
+"""The words of Tocsin as types: what arrives, what is remembered, what is decided.
+
+Everything here is data. The structs are encoded with msgpack (arrays, not maps: field order is the format, so
+new fields go to the end and have a default; docs/decisions/0002 says why msgspec and not pydantic here).
+
+Times are integer milliseconds since the Unix epoch, UTC (`Millis`); durations are milliseconds too, unless the name
+ends in `_s`. A time of `None` means that nobody said.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+
+Millis: TypeAlias = int
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class Severity(enum.IntEnum):
+    """P0 critical: complete outage or data loss … P4 informational. A smaller number is more severe."""
+
+    P0 = 0
+    P1 = 1
+    P2 = 2
+    P3 = 3
+    P4 = 4
+
+    def __str__(self) -> str:
+        """Return the name people read: `P0`."""
+        return self.name
+
+
+class Status(enum.StrEnum):
+    """What one event says of its alert."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    INFO = "info"
+
+
+class Kind(enum.StrEnum):
+    """Where an event comes from: a monitoring alert, a person's report, or a health check's result."""
+
+    ALERT = "alert"
+    REPORT = "report"
+    CHECK = "check"
+
+
+class Event(msgspec.Struct, array_like=True, gc=False):
+    """One normalised thing that arrived. Adapters make it; nothing changes it afterwards.
+
+    `fingerprint` is 32 hex digits from `fingerprint_of`: the identity for deduplication, stable across firing and
+    resolved, and already scoped to its source. `raw_severity` is the sender's own word, or "". `starts_at` and
+    `ends_at` are what the sender claims; they are shown and they tell episodes apart, but never drive a timer.
+    `anonymous` is true for a report from somebody who did not prove who they are.
+    """
+
+    status: Status
+    fingerprint: str
+    title: str
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    raw_severity: str = ""
+    starts_at: Millis | None = None
+    ends_at: Millis | None = None
+    url: str = ""
+    kind: Kind = Kind.ALERT
+    anonymous: bool = False
+
+
+class Rejected(msgspec.Struct, array_like=True, gc=False):
+    """One item of a body that could not become an event: which (`alerts[3]`), the field at fault, and the reason."""
+
+    where: str
+    field: str
+    reason: str
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Journal entries: everything that can change Tocsin's mind.
+
+
+class EntryKind(enum.StrEnum):
+    """What an entry of the journal is; the stream field `k`."""
+
+    EVENTS = "events"
+    COMMAND = "command"
+    RESULT = "result"
+    TICK = "tick"
+    RULES = "rules"
+    DEAD_LETTER = "dead-letter"
+
+
+class Events(msgspec.Struct, array_like=True, gc=False):
+    """All events of one accepted request."""
+
+    source: str
+    events: list[Event]
+    request: str = ""
+
+
+class Verb(enum.StrEnum):
+    """What a person can ask for."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    NOTE = "note"
+
+
+class Command(msgspec.Struct, array_like=True, gc=False):
+    """A person (or a token) asks for something. `incident` is the full key; `confirm` answers a question asked before.
+
+    `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …).
+    """
+
+    verb: Verb
+    incident: str
+    by: str
+    via: str
+    text: str = ""
+    confirm: bool = False
+    request: str = ""
+
+
+class Ending(enum.StrEnum):
+    """How one attempt to deliver an effect ended."""
+
+    DELIVERED = "delivered"
+    TRY_AGAIN = "try-again"
+    GIVE_UP = "give-up"
+    WORKER_DIED = "worker-died"
+
+
+class Result(msgspec.Struct, array_like=True, gc=False):
+    """A worker reports one attempt. `reason` is a sentence a person can act on; never a secret.
+
+    `ambiguous`: the provider may have taken the message (a timeout after the body was sent), so the next copy says
+    "possible repeat". `retry_after` is what the provider asked for, in milliseconds, or 0.
+    """
+
+    effect: str
+    attempt: int
+    ending: Ending
+    reason: str = ""
+    ambiguous: bool = False
+    retry_after: Millis = 0
+    took: Millis = 0
+
+
+class Tick(msgspec.Struct, array_like=True, gc=False):
+    """Time has passed: timers due by the entry's `at` fire."""
+
+
+class RulesLoaded(msgspec.Struct, array_like=True, gc=False):
+    """The operators' folder as it was read: relative path to text (`${…}` unexpanded), or the errors that refused it.
+
+    `digest` is `rules_digest(files)`. When `errors` is not empty the old rules stay in force, and `files` is empty.
+    """
+
+    digest: str
+    files: dict[str, str]
+    errors: list[str] = []
+    by: str = ""
+
+
+class DeadLetter(msgspec.Struct, array_like=True, gc=False):
+    """A body (or an item of one) that could not be read: kept raw, with the reason, to be sent again later.
+
+    `truncated` tells that `body` was cut to the storage limit; `length` is what arrived, in bytes.
+    """
+
+    source: str
+    reason: str
+    field: str
+    body: bytes
+    content_type: str = ""
+    length: int = 0
+    truncated: bool = False
+    rejected: list[Rejected] = []
+
+
+Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One entry of the journal: its stream id (`<ms>-<n>`), when its appender stamped it, and what it says."""
+
+    id: str
+    at: Millis
+    body: Body
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What triage makes of them.
+
+
+class Outcome(enum.StrEnum):
+    """What became of one accepted event: exactly one of these, closed. Log field, metric label and screen word."""
+
+    OPENED = "opened"
+    ATTACHED = "attached"
+    REOPENED = "reopened"
+    DEDUPLICATED = "deduplicated"
+    RESOLVED = "resolved"
+    SILENCED = "silenced"
+    INHIBITED = "inhibited"
+    HELD = "held"
+    DROPPED = "dropped"
+    RECORDED = "recorded"
+    DEAD_LETTER = "dead-letter"
+
+
+class Reason(enum.StrEnum):
+    """Why that outcome. Closed, and short enough for a metric label; `Decision.detail` says the particulars."""
+
+    NEW_GROUP = "new-group"
+    LINKED = "linked-to-earlier"
+    JOINED = "joined-open-incident"
+    RAISED = "joined-and-raised"
+    FIRES_AGAIN = "fires-again"
+    REPEAT = "repeat"
+    CHANGED = "repeat-with-changes"
+    LATE_FIRING = "late-firing"
+    LATE_RESOLVE = "late-resolve"
+    EPISODE_ENDED = "episode-ended"
+    LAST_ENDED = "last-firing-alert-ended"
+    UNKNOWN_ALERT = "resolved-before-firing"
+    ALREADY_RESOLVED = "already-resolved"
+    DROPPED_BY_RULE = "dropped-by-rule"
+    INFORMATIONAL = "informational"
+    LOW_REPORT = "low-severity-report"
+    OUTSIDE_WINDOW = "outside-window"
+    DECIDE_ERROR = "decide-error"
+
+
+class Decision(msgspec.Struct, array_like=True, gc=False):
+    """What triage made of one event, in the order of the entry's events."""
+
+    outcome: Outcome
+    reason: Reason
+    severity: Severity
+    fingerprint: str
+    rule: str = ""
+    incident: str = ""
+    detail: str = ""
+
+
+class Answer(msgspec.Struct, array_like=True, gc=False):
+    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it)."""
+
+    ending: str
+    text: str
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What is remembered.
+
+
+class AlertState(enum.StrEnum):
+    """Firing, resolved, or stale: firing by its last word, but its source has been quiet for `stale_after`."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    STALE = "stale"
+    HELD = "held"
+
+
+class Alert(msgspec.Struct, array_like=True, gc=False):
+    """The short memory of one fingerprint: what deduplication needs, about 100 bytes."""
+
+    state: AlertState
+    source: str
+    severity: Severity
+    starts_at: Millis | None
+    ends_at: Millis | None
+    first_at: Millis
+    seen_at: Millis
+    changed_at: Millis
+    count: int
+    episodes: int
+    incident: str
+    labels_sum: int = 0
+    text_sum: int = 0
+
+
+class Details(msgspec.Struct, array_like=True, gc=False):
+    """The long memory of one fingerprint, kept apart from `Alert` because it is read by people, seldom by triage."""
+
+    title: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    raw_severity: str
+    url: str
+    kind: Kind
+    rule: str
+    anonymous: bool = False
+
+
+class Phase(enum.StrEnum):
+    """Where an incident stands."""
+
+    DETECTED = "detected"
+    TRIAGED = "triaged"
+    MITIGATING = "mitigating"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+    POSTMORTEM = "postmortem"
+    CLOSED = "closed"
+
+
+ENDED: Final = frozenset({Phase.RESOLVED, Phase.POSTMORTEM, Phase.CLOSED})
+
+
+class Incident(msgspec.Struct, array_like=True, gc=False):
+    """What people respond to.
+
+    `firing` counts alerts that fire now (stale ones included), `alerts` all that ever joined. `episode` counts the
+    times that paging began (1 after opening); `round` and `step` say which step of the policy was paged last
+    (step -1: none yet). `acked_by` is empty while a page is owed. `floor` is the severity a person lowered it to.
+    """
+
+    key: str
+    group: str
+    title: str
+    service: str
+    severity: Severity
+    phase: Phase
+    policy: str
+    runbook: str
+    rule: str
+    opened_at: Millis
+    opened_by: str
+    changed_at: Millis
+    alerts: int = 0
+    firing: int = 0
+    episode: int = 0
+    round: int = 0
+    step: int = -1
+    acked_by: str = ""
+    acked_at: Millis | None = None
+    last_acker: str = ""
+    human_at: Millis | None = None
+    monitoring_at: Millis | None = None
+    resolved_at: Millis | None = None
+    resolved_by: str = ""
+    pages: int = 0
+    pageable: bool = True
+    wait: Millis = 0
+    page_at: Millis | None = None
+    earlier: str = ""
+    lines: int = 0
+    example: str = ""
+    stale: int = 0
+    pending: tuple[str, ...] = ()
+    late: Millis = 0
+    raised_at: Millis | None = None
+    paged_severity: Severity | None = None
+    told: tuple[str, ...] = ()
+
+
+class Group(msgspec.Struct, array_like=True, gc=False):
+    """The incident that a group key leads to: the open one, or the last one that ended."""
+
+    incident: str
+
+
+class EffectKind(enum.StrEnum):
+    """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care."""
+
+    PAGE = "page"
+    NOTIFICATION = "notification"
+    OPERATOR = "operator"
+
+
+class Effect(msgspec.Struct, array_like=True, gc=False):
+    """Something that must reach the world, committed together with the change that caused it.
+
+    `id` is stable over retries and goes into the provider's idempotency field where it has one. `target` is the
+    contact method as written in oncall.yaml (an Apprise URL with `${…}` unexpanded). `due` is when the next attempt
+    may start, `deadline` when trying ends. `facts` are what the message says, decided here so that replay knows it.
+    """
+
+    id: str
+    kind: EffectKind
+    incident: str
+    person: str
+    target: str
+    title: str
+    facts: dict[str, str]
+    made_at: Millis
+    due: Millis
+    deadline: Millis
+    attempt: int = 0
+    ambiguous: bool = False
+    methods: tuple[str, ...] = ()
+    method: int = 0
+    severity: Severity = Severity.P4
+    episode: int = 0
+    round: int = 0
+    step: int = 0
+
+
+class Tally(msgspec.Struct, array_like=True, gc=False):
+    """Counts that the `raise` clauses of one incident need. `values`: distinct value → how many alerts fire with it."""
+
+    values: dict[str, int] = {}
+    times: tuple[Millis, ...] = ()
+    raised: tuple[int, ...] = ()
+    since: Millis | None = None
+
+
+class Rules(msgspec.Struct, array_like=True, gc=False):
+    """The rules in force, as text. The compiled `Rulebook` is made from this and nothing else."""
+
+    digest: str
+    files: dict[str, str]
+    loaded_at: Millis = 0
+    refused: list[str] = []
+
+
+class Meta(msgspec.Struct, array_like=True, gc=False):
+    """One of a kind: the journal's clock and the version of `decide` that wrote this memory."""
+
+    now: Millis = 0
+    version: int = 0
+    operator_told: dict[str, Millis] = {}
+
+
+class Ledger(msgspec.Struct, array_like=True, gc=False):
+    """Where every accepted event ended: `outcome/reason` → count, `source/status` → count, and deliveries by ending."""
+
+    outcomes: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    deliveries: dict[str, int] = {}
+    dead_letters: dict[str, int] = {}
+
+
+class Line(msgspec.Struct, array_like=True, gc=False):
+    """One line of an incident's timeline: when, what kind of thing, a sentence, who did it, and the entry behind it."""
+
+    at: Millis
+    what: str
+    text: str
+    by: str = ""
+    entry: str = ""
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Identity.
+
+
+def _digest(parts: Iterable[str]) -> bytes:
+    """Hash a sequence of texts, each preceded by its length, so that no separator can be forged."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        hasher.update(len(raw).to_bytes(4, "big"))
+        hasher.update(raw)
+    return hasher.digest()
+
+
+def fingerprint_of(source: str, *identity: str) -> str:
+    """Return the fingerprint (32 hex digits) of whatever a source identifies by these parts."""
+    return _digest((source, *identity)).hex()
+
+
+def fingerprint_of_labels(source: str, labels: Mapping[str, str], ignore: frozenset[str] = frozenset()) -> str:
+    """Return the fingerprint (32 hex digits) of a label set, less the labels named in `ignore`."""
+    parts = [source]
+    for name in sorted(labels):
+        if name not in ignore:
+            parts.append(name)
+            parts.append(labels[name])
+    return _digest(parts).hex()
+
+
+def key_of(*parts: str) -> str:
+    """Return a 26-character lower-case base32 key; people see its first six characters."""
+    return base64.b32encode(_digest(parts)).decode("ascii").rstrip("=").lower()
+
+
+def rules_digest(files: Mapping[str, str]) -> str:
+    """Return the identity (32 hex digits) of a rules folder: its paths and texts."""
+    return _digest(part for path in sorted(files) for part in (path, files[path])).hex()
+
+
+def clean_text(text: str) -> str:
+    """Return `text` with lone surrogates replaced, since they cannot be stored as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -1,0 +1,141 @@
+"""What the compiled rulebook is made of: the answers that `decide` asks of it.
+
+Durations are milliseconds. Everything here is immutable; a change of the rules is another rulebook.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from triage.model import DAY, HOUR, MINUTE, Millis, Severity
+
+FIELDS: Final = (
+    "severity",
+    "max_severity",
+    "policy",
+    "runbook",
+    "group_by",
+    "wait",
+    "raise",
+    "during",
+    "outcome",
+)
+"""What a severity rule can decide. For each, the first matching rule that names it wins."""
+
+
+class Raise(msgspec.Struct, frozen=True):
+    """One `raise` clause: exactly one of `after`, `firing` (with optional `distinct`), `times` (with `within`)."""
+
+    to: Severity
+    after: Millis = 0
+    firing: int = 0
+    distinct: str = ""
+    times: int = 0
+    within: Millis = 0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the rules say of one label set. The same labels from the same source always get an equal verdict.
+
+    `rule` names the rule that decided the severity ("" when it was mapped from `raw_severity` or is the default);
+    `rules` names the deciding rule per field (see FIELDS; a field nobody named is absent). `group` is the group key as
+    text: canonical JSON of `[[name, value], …]`, for example `[["service","checkout"],["region","eu"]]`; when a label of
+    `group_by` is missing it is `[["source",…],["alertname",…]]`, and without an alertname it is
+    `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
+    `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "".
+    """
+
+    severity: Severity
+    rule: str
+    rules: dict[str, str]
+    group: str
+    policy: str
+    service: str = ""
+    runbook: str = ""
+    dropped: bool = False
+    wait: Millis = 0
+    raises: tuple[Raise, ...] = ()
+    during: str = ""
+    unknown_policy: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Whom to page together, and how long to wait for an acknowledgement before the next step (milliseconds)."""
+
+    notify: tuple[str, ...]
+    wait: Millis
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """An escalation policy: its steps per severity ("" for all severities without steps of their own), how many rounds."""
+
+    name: str
+    steps: dict[str, tuple[Step, ...]]
+    rounds: int = 3
+
+    def steps_for(self, severity: Severity) -> tuple[Step, ...]:
+        """Return the steps that hold for incidents of this severity, which may be empty."""
+        own = self.steps.get(severity.name)
+        return self.steps.get("", ()) if own is None else own
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Somebody who can be told, by `methods` in order of preference (URLs with `${…}` unexpanded)."""
+
+    name: str
+    display: str
+    methods: tuple[str, ...]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A configured sender. Each adapter's name is a source of that name until the operator configures others.
+
+    `token_sha256`: hex digests of accepted tokens; none means that the source is open on loopback. `secret` is for
+    signed senders, as `${ENV}` or `file:PATH`, unexpanded. `stale_after`: after this long without a word, a firing
+    alert is stale. `mapping` is for `generic`: event field → JMESPath expression, `items` the expression that yields
+    the list (else the body itself). `severity` is what a missing severity word means, as a raw word.
+    """
+
+    name: str
+    adapter: str
+    token_sha256: tuple[str, ...] = ()
+    secret: str = ""
+    signature_header: str = ""
+    timestamp_header: str = ""
+    stale_after: Millis = 6 * HOUR
+    ignore_labels: frozenset[str] = frozenset({"replica", "prometheus", "prometheus_replica", "__replica__"})
+    labels: dict[str, str] = {}
+    severity: str = ""
+    items: str = ""
+    mapping: dict[str, str] = {}
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One entry of the service catalogue. Its scalar fields join an alert's labels as `service_<field>`."""
+
+    name: str
+    team: str = ""
+    tier: str = ""
+    depends_on: tuple[str, ...] = ()
+    runbook: str = ""
+    dashboards: dict[str, str] = {}
+    status_component: str = ""
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """`defaults:` of severity.yaml, each with the value that holds when nobody says otherwise (milliseconds)."""
+
+    severity: Severity = Severity.P3
+    group_by: tuple[str, ...] = ("service", "alertname")
+    policy: str = "default"
+    wait: Millis = 0
+    settle: dict[str, Millis] = {"P0": HOUR, "P1": HOUR, "P2": 15 * MINUTE, "P3": 0, "P4": 0}
+    reopen_within: Millis = 30 * MINUTE
+    remind_after: dict[str, Millis] = {"P0": 30 * MINUTE, "P1": HOUR}
+    late_grace: Millis = 2 * MINUTE
+    raise_together: Millis = MINUTE
+    forget_alert_after: Millis = 6 * HOUR
+    forget_incident_after: Millis = 90 * DAY
+    page_deadline: Millis = HOUR

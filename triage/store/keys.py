@@ -1,0 +1,95 @@
+"""Every Redis key of Tocsin: one function or constant each, with its type, who writes it and who reads it.
+
+All keys carry the hash tag `{tocsin}`, so that they share a slot; the tag will name the journal once there are
+several. `docs/keys.md` is generated from `TABLE` and tested.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "{tocsin}:"
+RQ_PREFIX: Final = "{tocsin}:rq"
+
+JOURNAL: Final = PREFIX + "journal"
+CURSOR: Final = PREFIX + "cursor"
+LEASE: Final = PREFIX + "lease"
+ACCEPTED: Final = PREFIX + "accepted"
+DECISIONS: Final = PREFIX + "decisions"
+COMMITS: Final = PREFIX + "commits"
+DEAD_LETTERS: Final = PREFIX + "dead-letters"
+TIMERS: Final = PREFIX + "timers"
+DUE: Final = PREFIX + "due"
+CLAIMS: Final = PREFIX + "claims"
+OPEN: Final = PREFIX + "incidents:open"
+ALL: Final = PREFIX + "incidents:all"
+NAMES: Final = PREFIX + "incidents:names"
+CHECKPOINT: Final = PREFIX + "checkpoint"
+WORKERS: Final = PREFIX + "workers"
+WAKE: Final = PREFIX + "wake"
+SESSIONS: Final = PREFIX + "session:"
+
+
+def family(name: str) -> str:
+    """Return the hash that holds one family of memory (triage.memory.FAMILIES)."""
+    return f"{PREFIX}memory:{name}"
+
+
+def members(incident: str) -> str:
+    """Return the set of fingerprints (16 raw bytes each) of an incident's alerts."""
+    return f"{PREFIX}members:{incident}"
+
+
+def timeline(incident: str) -> str:
+    """Return the list of an incident's timeline lines (msgpack), oldest first."""
+    return f"{PREFIX}timeline:{incident}"
+
+
+def claim(effect: str) -> str:
+    """Return the lease on one effect: the token of the worker that is delivering it."""
+    return f"{PREFIX}claim:{effect}"
+
+
+TABLE: Final = [
+    (
+        JOURNAL,
+        "stream",
+        "the journal; fields k kind, a at (ms), n events, b body (msgpack)",
+        "door, desk, workers",
+        "drain, desk, audit",
+    ),
+    (
+        CURSOR,
+        "string",
+        "`<entry id> <token of the commit>`: everything up to that entry is decided",
+        "drain",
+        "drain, desk, audit",
+    ),
+    (LEASE, "string", "token of the drain that decides now; expires", "drain", "drain, sweeper"),
+    (ACCEPTED, "string", "how many events were ever accepted", "door", "audit, metrics"),
+    (DECISIONS, "stream", "by entry id: d decisions or a answer (msgpack)", "drain", "desk, why"),
+    (COMMITS, "stream", "by cursor: c first and last entry id, g digest, v version of decide", "drain", "audit"),
+    (DEAD_LETTERS, "stream", "by entry id: bodies that could not be read, with the reason", "drain", "dead-letters"),
+    (TIMERS, "sorted set", "timer name by due time (ms)", "drain", "drain, metrics"),
+    (DUE, "sorted set", "effect id by due time (ms)", "drain", "deliver, sweeper"),
+    (CLAIMS, "hash", "effect id → how often it was claimed since its last result", "deliver", "deliver"),
+    (claim("<effect>"), "string", "token of the worker that delivers it; expires", "deliver", "deliver, sweeper"),
+    (OPEN, "sorted set", "keys of incidents that have not ended, by opening time (ms)", "drain", "desk, metrics"),
+    (ALL, "sorted set", "keys of all kept incidents, by opening time (ms)", "drain", "desk"),
+    (NAMES, "sorted set", "the same keys at score 0, to find one by its first characters", "drain", "desk"),
+    (
+        CHECKPOINT,
+        "hash",
+        "the newest checkpoint: cursor, digest, version, and chunks of all memory (zlib, msgpack)",
+        "drain",
+        "audit",
+    ),
+    (family("<family>"), "hash", "memory of one family by id (msgpack)", "drain", "drain, desk, deliver"),
+    (members("<incident>"), "set", "fingerprints of the alerts that joined the incident", "drain", "desk"),
+    (timeline("<incident>"), "list", "lines of the timeline (msgpack), oldest first", "drain", "desk"),
+    (WORKERS, "hash", "process name → last sign of life (ms) and role", "workers", "ready, metrics"),
+    (WAKE, "string", "set while a wake-up for deliver is on its way; expires", "drain, sweeper", "deliver"),
+    (SESSIONS + "<hash>", "string", "a signed-in browser: who, until when; expires", "desk", "desk"),
+    (RQ_PREFIX + ":*", "various", "RQ's own: wake-ups only, may be deleted at any moment", "RQ", "RQ"),
+]
+"""Key pattern, Redis type, meaning, writers, readers."""
