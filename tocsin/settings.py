@@ -1,0 +1,408 @@
+"""Settings: the only place that reads the environment.
+
+Each setting is a dotted flag (`--web.listen-address`), a variable (`TOCSIN_WEB_LISTEN_ADDRESS`) and, for secrets, a
+variable that names a file (`TOCSIN_REDIS_URL_FILE`). A flag beats a variable, a variable beats the default.
+`docs/settings.md` is made from the same table. Nothing here imports more than the standard library, so that
+`tocsin --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+PREFIX: Final = "TOCSIN_"
+OTHERS: Final = frozenset({"TOCSIN_TESTS_REQUIRE_ALL", "TOCSIN_WEB_LISTEN_FD"})
+"""Variables with our prefix that are no settings: the tests' own, and the socket that `up` hands to `serve`."""
+
+SERVE: Final = "serve"
+WORK: Final = "work"
+CLIENT: Final = "client"
+ALL: Final = frozenset({SERVE, WORK, CLIENT})
+SERVER: Final = frozenset({SERVE, WORK})
+
+
+class SettingError(ValueError):
+    """A setting cannot be used. The message names the flag, the variable and the value, and says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port to listen on. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return `host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether only this machine can reach it."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+
+# Parsers: text in, value out; they raise ValueError with what is allowed.
+
+_UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_SIZES: Final = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _address(raw: str) -> Address:
+    host, colon, port = raw.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("give HOST:PORT, for example 127.0.0.1:9911, [::1]:9911 or 127.0.0.1:0 for a free port")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    return Address(host or "0.0.0.0", int(port))  # noqa: S104  `:9911` means every interface, as with Alertmanager
+
+
+def _url(raw: str) -> str:
+    if not raw:
+        return ""
+    parts = urlsplit(raw)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give an http:// or https:// URL, for example https://tocsin.example.org")
+    return raw.rstrip("/")
+
+
+def _redis_url(raw: str) -> str:
+    if raw and urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("give redis://…, rediss://… or unix:///path/of/socket, or nothing for the embedded store")
+    return raw
+
+
+def _path(raw: str) -> Path:
+    return Path(raw).expanduser().absolute()
+
+
+def _flag(raw: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+    try:
+        return known[raw.strip().lower()]
+    except KeyError:
+        raise ValueError("give true or false") from None
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in allowed:
+            near = difflib.get_close_matches(raw, allowed, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"give one of {', '.join(allowed)}{hint}")
+        return raw
+
+    return parse
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", raw) or not low <= int(raw) <= high:
+            raise ValueError(f"give a whole number from {low} to {high}")
+        return int(raw)
+
+    return parse
+
+
+def _size(raw: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,12})\s*([A-Za-z]*)", raw)
+    if match is None or match[2].lower() not in _SIZES or int(match[1]) == 0:
+        raise ValueError("give a number of bytes with or without a unit: 65536, 512KiB, 8MiB, 2GiB")
+    return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def _duration(raw: str) -> int:
+    parts = re.findall(r"([0-9]{1,12})(ms|s|m|h|d|w)", raw)
+    if not parts or "".join(number + unit for number, unit in parts) != raw:
+        raise ValueError("give a duration with its unit: 500ms, 10s, 5m, 12h, 30d, 1h30m")
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _setting(
+    flag: str,
+    default: str,
+    help_: str,
+    parse: Callable[[str], Any] = _text,
+    *,
+    scope: frozenset[str] = SERVER,
+    secret: bool = False,
+    shown: str = "",
+) -> Any:
+    return field(
+        metadata={
+            "flag": flag,
+            "default": default,
+            "help": help_,
+            "parse": parse,
+            "scope": scope,
+            "secret": secret,
+            "shown": shown or default,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, typed. Durations are milliseconds, sizes are bytes. `origins` says where each came from."""
+
+    web_listen_address: Address = _setting(
+        "web.listen-address",
+        "127.0.0.1:9911",
+        "Address to listen on; port 0 takes a free one and prints it.",
+        _address,
+        scope=ALL,
+    )
+    web_external_url: str = _setting(
+        "web.external-url", "", "URL under which people reach Tocsin, for links in messages.", _url, shown="(none)"
+    )
+    web_max_body: int = _setting("web.max-body", "8MiB", "Largest body, before and after unpacking.", _size)
+    web_max_nesting: int = _setting("web.max-nesting", "32", "Deepest nesting of a JSON body.", _number(4, 256))
+    web_max_labels: int = _setting(
+        "web.max-labels", "128", "Most labels (and most annotations) kept of one event.", _number(8, 4096)
+    )
+    web_max_label_size: int = _setting(
+        "web.max-label-size", "4KiB", "Longest label value kept; what is longer is cut.", _size
+    )
+    web_max_text_size: int = _setting("web.max-text-size", "16KiB", "Longest title or annotation kept.", _size)
+    web_max_dead_letter: int = _setting(
+        "web.max-dead-letter", "64KiB", "How much of an unreadable body is kept.", _size
+    )
+    web_max_connections: int = _setting(
+        "web.max-connections", "4096", "Most open connections at once.", _number(1, 1_000_000)
+    )
+    web_header_timeout: int = _setting(
+        "web.header-timeout", "10s", "How long the headers of a request may take.", _duration
+    )
+    web_body_timeout: int = _setting("web.body-timeout", "30s", "How long the body of a request may take.", _duration)
+    web_shutdown_timeout: int = _setting(
+        "web.shutdown-timeout", "10s", "How long requests may finish after SIGTERM.", _duration
+    )
+    web_max_store_memory: int = _setting(
+        "web.max-store-memory", "4GiB", "Memory of the store beyond which the door answers 503.", _size
+    )
+    storage_path: Path = _setting(
+        "storage.path",
+        "",
+        "Directory of the embedded store, the token file and, by default, the rules.",
+        _path,
+        scope=ALL,
+        shown="$XDG_STATE_HOME/tocsin, else ~/.local/state/tocsin",
+    )
+    rules_path: Path = _setting(
+        "rules.path", "", "Directory of the operators' rules.", _path, scope=ALL, shown="<storage.path>/rules"
+    )
+    redis_url: str = _setting(
+        "redis.url",
+        "",
+        "Redis 7.0 or later, or Valkey; empty runs the embedded one.",
+        _redis_url,
+        scope=ALL,
+        secret=True,
+        shown="(embedded)",
+    )
+    accept_data_loss: bool = _setting(
+        "accept-data-loss", "false", "Start on a store that may lose accepted events; /-/ready shows it.", _flag
+    )
+    log_format: str = _setting(
+        "log.format",
+        "auto",
+        "auto, json or console; auto is console on a terminal.",
+        _choice("auto", "json", "console"),
+        scope=ALL,
+    )
+    log_level: str = _setting(
+        "log.level",
+        "info",
+        "debug, info, warning or error.",
+        _choice("debug", "info", "warning", "error"),
+        scope=ALL,
+    )
+    work_deliverers: int = _setting(
+        "work.deliverers",
+        "2",
+        "Processes that send messages, on this machine.",
+        _number(1, 64),
+        scope=frozenset({WORK}),
+    )
+    journal_retention: int = _setting(
+        "journal.retention", "7d", "How long journal entries stay in the store.", _duration
+    )
+    archive_retention: int = _setting(
+        "archive.retention", "90d", "How long closed stretches of the journal stay on disk.", _duration
+    )
+    url: str = _setting(
+        "url", "", "Tocsin to talk to.", _url, scope=frozenset({CLIENT}), shown="where `tocsin up` listens"
+    )
+    token: str = _setting(
+        "token",
+        "",
+        "Token for changing anything.",
+        scope=frozenset({CLIENT}),
+        secret=True,
+        shown="<storage.path>/admin.token",
+    )
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give a child process the same settings (secrets stay off the command line)."""
+        found = {}
+        for spec in TABLE:
+            value = getattr(self, spec.name)
+            if self.origins.get(spec.flag, "default") != "default" or spec.name in {"storage_path", "rules_path"}:
+                found[spec.variable] = _as_text(spec, value)
+        return found
+
+
+def _as_text(spec: Spec, value: Any) -> str:
+    if spec.parse is _duration:
+        return f"{value}ms"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One row of the table: the setting called `name` in `Settings`, and how it is given."""
+
+    name: str
+    flag: str
+    default: str
+    help: str
+    parse: Callable[[str], Any]
+    scope: frozenset[str]
+    secret: bool
+    shown: str
+
+    @property
+    def variable(self) -> str:
+        """Return the environment variable: `web.listen-address` → `TOCSIN_WEB_LISTEN_ADDRESS`."""
+        return PREFIX + re.sub(r"[.-]", "_", self.flag).upper()
+
+    @property
+    def is_switch(self) -> bool:
+        """Tell whether the flag is given without a value."""
+        return self.parse is _flag
+
+
+TABLE: Final = tuple(
+    Spec(name=item.name, **{key: item.metadata[key] for key in item.metadata})
+    for item in dataclasses.fields(Settings)
+    if item.metadata
+)
+
+
+def load(flags: Mapping[str, str | None] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings from flags (by field name; None when not given), the environment and defaults.
+
+    Raises SettingError, which names the flag, the variable and the value.
+    """
+    flags = flags or {}
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for spec in TABLE:
+        raw, origin = _raw(spec, flags.get(spec.name), environ)
+        origins[spec.flag] = origin
+        try:
+            values[spec.name] = spec.parse(raw)
+        except ValueError as error:
+            shown = "(a secret)" if spec.secret else repr(raw)
+            raise SettingError(f"--{spec.flag} ({spec.variable}) is {shown}: {error}.") from None
+    return _with_paths(values, origins, environ)
+
+
+def _raw(spec: Spec, given: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the text of a setting and where it came from. What is given empty counts as not given."""
+    if given:
+        return given, f"--{spec.flag}"
+    file_variable = spec.variable + "_FILE"
+    named = environ.get(file_variable) if spec.secret else None
+    if environ.get(spec.variable):
+        if named:
+            raise SettingError(f"{spec.variable} and {file_variable} are both set: keep one of them.")
+        return environ[spec.variable], spec.variable
+    if named:
+        try:
+            return Path(named).read_text("utf-8").strip(), f"{file_variable} ({named})"
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{file_variable} names {named!r}, which cannot be read: {error}.") from None
+    return spec.default, "default"
+
+
+def _with_paths(values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> Settings:
+    if origins["storage.path"] == "default":
+        state = environ.get("XDG_STATE_HOME", "")
+        home = Path(environ.get("HOME") or "~").expanduser()
+        base = Path(state) if Path(state).is_absolute() else home / ".local" / "state"
+        values["storage_path"] = base / "tocsin"
+    if origins["rules.path"] == "default":
+        values["rules_path"] = values["storage_path"] / "rules"
+    return Settings(**values, origins=origins)
+
+
+def runtime_directory(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return XDG_RUNTIME_DIR when it is set to an existing directory: the home of short-lived sockets."""
+    raw = (os.environ if environ is None else environ).get("XDG_RUNTIME_DIR", "")
+    return Path(raw) if raw and Path(raw).is_dir() else None
+
+
+def inherited_socket(environ: Mapping[str, str] | None = None) -> int | None:
+    """Return the file number of the listening socket that `tocsin up` handed down, or None."""
+    raw = (os.environ if environ is None else environ).get("TOCSIN_WEB_LISTEN_FD", "")
+    return int(raw) if raw.isascii() and raw.isdigit() else None
+
+
+def child_environment(settings: Settings, **more: str) -> dict[str, str]:
+    """Return the whole environment for a child process with these settings and `more` variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX) or name in OTHERS}
+    return kept | settings.environment() | more
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return a sentence for each variable with our prefix that no setting knows."""
+    known = {spec.variable for spec in TABLE} | {spec.variable + "_FILE" for spec in TABLE if spec.secret} | OTHERS
+    found = []
+    for name in sorted(os.environ if environ is None else environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            found.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return found
+
+
+def shown(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return flag, effective value (secrets masked) and origin of every setting, in the order of the table."""
+    rows = []
+    for spec in TABLE:
+        value = getattr(settings, spec.name)
+        text = ("********" if value else "") if spec.secret else _as_text(spec, value)
+        rows.append((spec.flag, text, settings.origins.get(spec.flag, "default")))
+    return rows
+
+
+def reference() -> str:
+    """Return docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Made from `tocsin/settings.py` by `make docs`; a test compares it. A flag beats its variable, a variable",
+        "beats the default. A secret may be in a file instead: the variable with `_FILE` at its end names it.",
+        "`tocsin settings` lists the values in effect and where each came from.",
+        "",
+        "| flag | variable | default | used by | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for spec in TABLE:
+        variable = f"`{spec.variable}`" + (f", `{spec.variable}_FILE`" if spec.secret else "")
+        scope = ", ".join(name for name in (SERVE, WORK, CLIENT) if name in spec.scope)
+        lines.append(f"| `--{spec.flag}` | {variable} | {spec.shown} | {scope} | {spec.help} |")
+    return "\n".join(lines) + "\n"
