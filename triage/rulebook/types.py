@@ -131,9 +131,11 @@ class Defaults(msgspec.Struct, frozen=True):
     group_by: tuple[str, ...] = ("service", "alertname")
     policy: str = "default"
     wait: Millis = 0
-    settle: dict[str, Millis] = {"P0": HOUR, "P1": HOUR, "P2": 15 * MINUTE, "P3": 0, "P4": 0}
+    settle: dict[str, Millis] = msgspec.field(
+        default_factory=lambda: {"P0": HOUR, "P1": HOUR, "P2": 15 * MINUTE, "P3": 0, "P4": 0}
+    )
     reopen_within: Millis = 30 * MINUTE
-    remind_after: dict[str, Millis] = {"P0": 30 * MINUTE, "P1": HOUR}
+    remind_after: dict[str, Millis] = msgspec.field(default_factory=lambda: {"P0": 30 * MINUTE, "P1": HOUR})
     late_grace: Millis = 2 * MINUTE
     raise_together: Millis = MINUTE
     forget_alert_after: Millis = 6 * HOUR
