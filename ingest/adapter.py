@@ -9,19 +9,23 @@ An adapter module has a docstring that names the sender and its documentation, a
 * `paths: tuple[str, ...]` (optional): the sender's own fixed paths, served besides `/v1/events/{source}`.
 * `resends_refused: bool` (optional, default False): true where the sender would send a refused body again for ever,
   so that an unreadable body is answered 202 with `accepted: 0` instead of a 4xx.
-* `authenticate(request: Request, secret: bytes) -> str | None` (optional): checks the sender's signature when the source
-  has a `secret`; returns None when it is right, else the reason for refusing.
-* `answer(read: Read) -> tuple[int, bytes, str] | None` (optional): status, body, content type when the sender insists on an
-  answer of its own after a successful append; None for Tocsin's usual 202.
+* `authenticate(request: Request, secret: bytes) -> str | None` (optional): checks the sender's signature when the
+  source has a `secret`; returns None when it is right, else the reason for refusing.
+* `answer(read: Read) -> tuple[int, bytes, str] | None` (optional): status, body, content type when the sender insists
+  on an answer of its own after a successful append; None for Tocsin's usual 202.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Final
 
 from triage.model import Event, Millis, Rejected
 from triage.rulebook.types import Source
+
+DEFAULT_METHODS: Final = frozenset({"POST", "PUT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,33 @@ class Unreadable(ValueError):
         super().__init__(reason)
         self.field = field
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter module as one typed thing, defaults filled in. `authenticate` is None where senders do not sign."""
+
+    name: str
+    read: Callable[[Request], Read]
+    methods: frozenset[str]
+    paths: tuple[str, ...]
+    resends_refused: bool
+    authenticate: Callable[[Request, bytes], str | None] | None
+    answer: Callable[[Read], tuple[int, bytes, str] | None]
+
+
+def adapter_of(name: str, module: ModuleType) -> Adapter:
+    """Return the typed view of an adapter's module. Raises AttributeError when it has no `read`."""
+    return Adapter(
+        name=name,
+        read=module.read,
+        methods=getattr(module, "methods", DEFAULT_METHODS),
+        paths=getattr(module, "paths", ()),
+        resends_refused=getattr(module, "resends_refused", False),
+        authenticate=getattr(module, "authenticate", None),
+        answer=getattr(module, "answer", _no_answer),
+    )
+
+
+def _no_answer(read: Read) -> tuple[int, bytes, str] | None:
+    return None

@@ -1,0 +1,70 @@
+"""Prometheus Alertmanager's webhook, version 4.
+
+https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. The identity is the label set, not the
+sender's fingerprint: replicas agree on it, and versions before 0.19 sent none. After a 4xx Alertmanager sends the whole
+group again at every group_interval, for ever.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from ingest.adapter import Read, Request
+from ingest.labelled import (
+    Alerts,
+    Sent,
+    decoded,
+    event_of,
+    identity,
+    own_labels,
+    plain_object,
+    read_all,
+    read_plainly,
+    status_by_word,
+)
+from ingest.wording import text_of
+from triage.model import Event
+
+resends_refused = True
+TRUNCATED: Final = "tocsin_truncated"
+
+
+class Message(msgspec.Struct):
+    """What of the webhook's message is used."""
+
+    alerts: Alerts[Sent]
+    status: str = ""
+    truncatedAlerts: int = 0
+
+
+_DECODER: Final = msgspec.json.Decoder(Message)
+
+
+def read(request: Request) -> Read:
+    """Read one message: a batch of firing and resolved alerts."""
+    message: Message | None = decoded(_DECODER, request.body)
+    if message is not None:
+        truncated = message.truncatedAlerts
+        found = read_all(request, message.alerts, partial(_event, message.status))
+    else:
+        data = plain_object(request.body, "Alertmanager")
+        count = data.get("truncatedAlerts")
+        truncated = count if isinstance(count, int) else 0
+        found = read_plainly(request, data["alerts"], Sent, partial(_event, text_of(data.get("status"))))
+    if truncated > 0:
+        _note_truncation(found, truncated)
+    return found
+
+
+def _event(message_status: str, request: Request, sent: Sent) -> Event:
+    labels = own_labels(sent)
+    return event_of(request, sent, status_by_word(sent, message_status), identity(request, labels), labels)
+
+
+def _note_truncation(found: Read, count: int) -> None:
+    note = f"Alertmanager left {count} further alerts out of this message (max_alerts)"
+    for event in found.events:
+        event.annotations[TRUNCATED] = note
