@@ -1,0 +1,161 @@
+"""Claims on due effects: who delivers what just now. The only state outside the journal.
+
+An effect is due when its id is in the sorted set DUE with a score in the past; only a commit puts it there, moves it,
+or takes it away. A deliverer claims it, delivers, and reports. Claims are a courtesy with a time limit: whatever dies
+between claim and report is delivered again when its lease ends, under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+import redis
+
+from triage import memory
+from triage.model import DAY, Effect, Millis, Result
+from triage.store import journal, keys
+
+CLAIMS_MAX: Final = 3
+"""The claim with this number is not delivered any more, but reported as `worker died`."""
+WINDOW: Final = 2_000
+"""How many due effects one look takes in. Among these the most severe goes first."""
+REPORTED_MS: Final[Millis] = DAY
+"""How long a reported effect stays claimed if its result is not decided. The commit of the result ends it sooner."""
+
+_DECODER: Final = msgspec.msgpack.Decoder(Effect)
+_EFFECTS: Final = keys.family(memory.EFFECT)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An effect that is ours until the lease ends, and how often it was claimed since its last result."""
+
+    effect: Effect
+    count: int
+
+    @property
+    def died(self) -> bool:
+        """Whether so many claims ended without a result that it must not be tried again."""
+        return self.count >= CLAIMS_MAX
+
+
+class Taken(NamedTuple):
+    """What one look at the due effects gave: our claims, and how many effects were taken back meanwhile."""
+
+    claimed: list[Claimed]
+    cancelled: int
+
+
+def claim(
+    client: redis.Redis,
+    now: Millis,
+    limit: int,
+    lease_ms: Millis,
+    token: str,
+    wanted: Callable[[Effect], bool] = lambda _: True,
+) -> Taken:
+    """Claim up to `limit` due effects for `lease_ms`, the most severe first, then the longest due.
+
+    `wanted` is asked once for each effect before it is claimed; False leaves it for later. `token` is unique to the
+    claimer. An effect that was acknowledged or resolved away since is left out and counted as cancelled.
+    """
+    claimed: list[Claimed] = []
+    cancelled = 0
+    for effect in _open(client, now):
+        if len(claimed) >= limit:
+            break
+        if not wanted(effect):
+            continue
+        taken = _claim_one(client, effect.id, now, lease_ms, token)
+        if isinstance(taken, Claimed):
+            claimed.append(taken)
+        elif taken:
+            cancelled += 1
+    return Taken(claimed, cancelled)
+
+
+def _open(client: redis.Redis, now: Millis) -> list[Effect]:
+    """Return due effects that nobody has claimed, in the order of delivery."""
+    for ids in _due(client, now):
+        with client.pipeline(transaction=False) as pipe:
+            pipe.hmget(_EFFECTS, ids)
+            pipe.mget([keys.claim(one) for one in ids])
+            raws, claims = pipe.execute()
+        free = [_DECODER.decode(raw) for raw, holder in zip(raws, claims, strict=True) if raw and holder is None]
+        if free:
+            return sorted(free, key=lambda effect: (effect.severity, effect.due, effect.id))
+    return []
+
+
+def _due(client: redis.Redis, now: Millis) -> Iterator[list[str]]:
+    """Yield the ids of due effects, longest due first, a window at a time."""
+    start = 0
+    while found := cast("list[bytes]", client.zrangebyscore(keys.DUE, "-inf", now, start=start, num=WINDOW)):
+        yield [one.decode() for one in found]
+        start += WINDOW
+
+
+def _claim_one(client: redis.Redis, effect_id: str, now: Millis, lease_ms: Millis, token: str) -> Claimed | bool:
+    """Return our claim; or True when the effect is no longer wanted, False when somebody else was quicker."""
+    key = keys.claim(effect_id)
+    with client.pipeline() as pipe:
+        try:
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+            if pipe.exists(key):
+                return False
+            pipe.multi()
+            pipe.set(key, token, px=lease_ms)
+            pipe.hincrby(keys.CLAIMS, effect_id, 1)
+            # Read in the same transaction: a commit before it is seen here, one after it finds our claim.
+            pipe.hget(_EFFECTS, effect_id)
+            pipe.zscore(keys.DUE, effect_id)
+            _, count, raw, due = pipe.execute()
+        except redis.WatchError:
+            return False
+    if raw is None or due is None or due > now:
+        release(client, effect_id, token)
+        return True
+    return Claimed(_DECODER.decode(raw), count)
+
+
+def report(client: redis.Redis, result: Result, at: Millis) -> None:
+    """Append the result of one attempt to the journal, and keep the effect claimed until that result is decided.
+
+    Both in one transaction: between "appended" and "decided" the effect is still due, and however long the drain is
+    away it must not be sent again. Raises redis.RedisError; then the claim ends with its lease and the effect is
+    delivered again under the same id.
+    """
+    with client.pipeline() as pipe:
+        pipe.xadd(keys.JOURNAL, cast("Any", journal.fields(result, at)))
+        pipe.set(keys.claim(result.effect), "reported", px=REPORTED_MS)
+        pipe.execute()
+
+
+def release(client: redis.Redis, effect_id: str, token: str) -> bool:
+    """Give back a claim that was not used, as if it had never been; only our own. Return whether it was ours."""
+    key = keys.claim(effect_id)
+    with client.pipeline() as pipe:
+        try:
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+            if cast("bytes | None", pipe.get(key)) != token.encode():
+                return False
+            pipe.multi()
+            pipe.delete(key)
+            pipe.hincrby(keys.CLAIMS, effect_id, -1)
+            left = pipe.execute()[1]
+        except redis.WatchError:
+            return False
+    if left <= 0:
+        client.hdel(keys.CLAIMS, effect_id)
+    return True
+
+
+def waiting(client: redis.Redis, due_before: Millis) -> bool:
+    """Return whether an effect has been due since before that time and nobody has claimed it."""
+    return any(
+        None in cast("list[bytes | None]", client.mget([keys.claim(one) for one in ids]))
+        for ids in _due(client, due_before)
+    )

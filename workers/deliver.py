@@ -1,0 +1,236 @@
+"""Deliver: claim what is due, hand it to a channel, report how it ended. Nothing here decides or retries.
+
+The order is the promise: claim, send, append the result. Whoever dies in between leaves a claim that ends with its
+lease; the effect is then delivered again under the same id, marked as a possible repeat. A slow provider holds up
+nobody else: each place has its own few seats, and a send that takes too long is given up and reported as ambiguous.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import secrets as random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import redis
+import structlog
+
+from triage.model import SECOND, Effect, Ending, Millis, Result
+from triage.store import effects
+from triage.store.effects import Claimed
+from workers import wording
+from workers.channel import Channel, Delivery, choose, place_of, scheme_of
+from workers.secrets import Lookup, UnsetSecret, expand, scrub
+
+SEATS: Final = 8
+"""How many messages are on their way at once."""
+SEATS_PER_PLACE: Final = 3
+"""How many of these may wait for the same provider."""
+LIMIT_S: Final = 10.0
+"""How long one send may take, in seconds."""
+LEASE_MS: Final[Millis] = 60 * SECOND
+"""How long a claim holds without a result. Longer than any send by far."""
+LOOK_S: Final = 0.05
+"""How often to look for newly due effects while messages are on their way, in seconds."""
+REASON_MAX: Final = 500
+
+log = structlog.get_logger("deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One message on its way: what, to which place, since when (monotonic seconds).
+
+    `ticket` is unique to the attempt: a send that was given up may end after the next one began.
+    """
+
+    effect: Effect
+    place: str
+    since: float
+    ticket: str
+
+
+class Deliver:
+    """Delivers due effects of one store. Not for use by several threads.
+
+    `clock` returns milliseconds since the epoch. `lookup` finds secrets by name. `stop` is asked between sends; once
+    it says True nothing new is claimed, and what is on its way is waited for.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        clock: Callable[[], Millis],
+        channels: Mapping[str, Channel],
+        lookup: Lookup,
+        external_url: str = "",
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        limit_s: float = LIMIT_S,
+        lease_ms: Millis = LEASE_MS,
+    ) -> None:
+        self.cancelled = 0
+        self._client = client
+        self._clock = clock
+        self._channels = channels
+        self._lookup = lookup
+        self._external_url = external_url
+        self._stop = stop
+        self._limit_s = limit_s
+        self._lease_ms = lease_ms
+        self._on_their_way: dict[str, Sending] = {}
+        self._unreported: list[Result] = []
+        self._ended: queue.SimpleQueue[tuple[str, Delivery | BaseException | None]] = queue.SimpleQueue()
+        # Threads that were given up still sit in front of their provider, so they keep their seat there.
+        self._seats: Counter[str] = Counter()
+        self._seats_lock = threading.Lock()
+
+    def pump(self, for_s: float = math.inf) -> int:
+        """Deliver until nothing is due and nothing is on its way. Return how many results were reported.
+
+        After `for_s` seconds nothing new is begun; what is on its way is still waited for.
+
+        Raises redis.RedisError when the store is away; claims then end with their leases.
+        """
+        reported = self._report_again()
+        until = time.monotonic() + for_s
+        while True:
+            if time.monotonic() < until and not self._stop():
+                reported += self._begin()
+            if not self._on_their_way:
+                return reported
+            reported += self._finish()
+
+    def _begin(self) -> int:
+        """Claim what there is room for and send it on its way. Return how many were reported at once."""
+        free = SEATS - len(self._on_their_way)
+        if free <= 0:
+            return 0
+        token = random.token_hex(8)
+        planned: Counter[str] = Counter()
+
+        def wanted(effect: Effect) -> bool:
+            place = place_of(effect.target)
+            if self._seats[place] + planned[place] >= SEATS_PER_PLACE:
+                return False
+            planned[place] += 1
+            return True
+
+        taken = effects.claim(self._client, self._clock(), free, self._lease_ms, token, wanted)
+        self.cancelled += taken.cancelled
+        since = time.monotonic()
+        return sum(self._start(claimed, token, since) for claimed in taken.claimed)
+
+    def _start(self, claimed: Claimed, token: str, since: float) -> int:
+        """Send one effect on its way. Return 1 when it was reported without being sent."""
+        effect = claimed.effect
+        if claimed.died:
+            reason = f"{claimed.count - 1} workers died while delivering this; not tried again"
+            return self._report(effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), 0)
+        place = place_of(effect.target)
+        ticket = f"{effect.id}:{token}"
+        sending = self._on_their_way[ticket] = Sending(effect, place, since, ticket)
+        with self._seats_lock:
+            self._seats[place] += 1
+        # Daemons: a provider that never answers must not keep the process from ending.
+        arguments = (sending, claimed.count > 1)
+        threading.Thread(target=self._send, args=arguments, name=f"send {effect.id[:6]}", daemon=True).start()
+        return 0
+
+    def _send(self, sending: Sending, repeat: bool) -> None:
+        """In a thread of its own: try once, and put down how it ended."""
+        place = sending.place
+        try:
+            ended: Delivery | BaseException | None = None
+            # A process that was stopped for long may have lost its claim: nothing is sent on an old one.
+            if time.monotonic() - sending.since < self._lease_ms / 2_000:
+                ended = self._attempt(sending.effect, repeat)
+        except BaseException as error:  # noqa: BLE001  handed to the pump, which decides
+            ended = error
+        with self._seats_lock:
+            self._seats[place] -= 1
+            if not self._seats[place]:
+                del self._seats[place]
+        self._ended.put((sending.ticket, ended))
+
+    def _attempt(self, effect: Effect, repeat: bool) -> Delivery:
+        try:
+            target, hidden = expand(effect.target, self._lookup)
+        except UnsetSecret as unset:
+            reason = f"the secret {unset.name} is not set: set the variable {unset.name}, or {unset.name}_FILE"
+            return Delivery(Ending.GIVE_UP, reason)
+        message = wording.message(effect, self._external_url, repeat)
+        try:
+            ended = choose(self._channels, target).send(target, message)
+        except Exception as error:  # noqa: BLE001  a channel's bug must not cost the page: say so and try again
+            words = f"{scheme_of(effect.target) or 'channel'} failed: {type(error).__name__}: {error}"
+            ended = Delivery(Ending.TRY_AGAIN, words, ambiguous=True)
+        return Delivery(ended.ending, scrub(ended.reason, hidden)[:REASON_MAX], ended.ambiguous, ended.retry_after)
+
+    def _finish(self) -> int:
+        """Wait a moment for sends to end, report those, and those that took too long. Return how many."""
+        reported = 0
+        try:
+            reported += self._close(*self._ended.get(timeout=LOOK_S))
+            while not self._ended.empty():
+                reported += self._close(*self._ended.get_nowait())
+        except queue.Empty:
+            pass
+        latest = time.monotonic() - self._limit_s
+        for late in [one for one in self._on_their_way.values() if one.since < latest]:
+            reason = f"no answer within {self._limit_s:g} s"
+            reported += self._close(late.ticket, Delivery(Ending.TRY_AGAIN, reason, ambiguous=True))
+        return reported
+
+    def _close(self, ticket: str, ended: Delivery | BaseException | None) -> int:
+        sending = self._on_their_way.pop(ticket, None)
+        if sending is None or ended is None:
+            return 0  # given up before, and that result stands; or never sent, and the claim ends with its lease
+        if isinstance(ended, BaseException):
+            raise ended
+        return self._report(sending.effect, ended, int((time.monotonic() - sending.since) * 1_000))
+
+    def _report(self, effect: Effect, ended: Delivery, took: Millis) -> int:
+        result = Result(
+            effect=effect.id,
+            attempt=effect.attempt,
+            ending=ended.ending,
+            reason=ended.reason,
+            ambiguous=ended.ambiguous,
+            retry_after=ended.retry_after,
+            took=took,
+            incident=effect.incident,
+            person=effect.person,
+            scheme=scheme_of(effect.target),
+        )
+        try:
+            effects.report(self._client, result, self._clock())
+        except redis.RedisError:
+            # It may be appended all the same; a second report of the same attempt changes nothing.
+            self._unreported.append(result)
+            raise
+        log.info(
+            "delivered" if ended.ending is Ending.DELIVERED else "not delivered",
+            effect=effect.id,
+            incident=effect.incident,
+            person=effect.person,
+            by=result.scheme,
+            ending=ended.ending.value,
+            reason=ended.reason,
+            took_ms=took,
+        )
+        return 1
+
+    def _report_again(self) -> int:
+        """Report what the store did not take last time. Return how many."""
+        reported = 0
+        while self._unreported:
+            effects.report(self._client, self._unreported[0], self._clock())
+            del self._unreported[0]
+            reported += 1
+        return reported

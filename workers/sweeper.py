@@ -1,0 +1,71 @@
+"""The sweeper: what a lost wake-up would have done, found by looking, each second, in every work process.
+
+RQ may lose or forget anything: a killed worker's job, a planted deletion of every key. What must happen is in the
+journal and in the effects, so a look at those is enough.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, cast
+
+import redis
+import structlog
+
+from triage.model import MINUTE, SECOND, Millis
+from triage.store import effects, keys
+from workers import jobs
+
+EVERY_S: Final = 1.0
+LATE_MS: Final[Millis] = SECOND
+"""An effect that was due for this long without a claim has lost its wake-up."""
+FORGET_MS: Final[Millis] = 10 * MINUTE
+"""A process that gave no sign of life for this long is no longer listed."""
+
+log = structlog.get_logger("sweeper")
+
+
+def sweep(client: redis.Redis, clock: Callable[[], Millis]) -> list[str]:
+    """Look once, and queue the wake-ups that are missing. Return their names."""
+    missing = []
+    # A drain holds the lease even while nothing happens: no lease, no drain.
+    if not client.exists(keys.LEASE) and jobs.enqueue(jobs.DRAIN, client):
+        missing.append(jobs.DRAIN)
+    if effects.waiting(client, clock() - LATE_MS) and jobs.enqueue(jobs.DELIVER, client):
+        missing.append(jobs.DELIVER)
+    return missing
+
+
+def sign_of_life(client: redis.Redis, clock: Callable[[], Millis], process: str, role: str) -> None:
+    """Note that `process` lives, as `<ms> <role>`, and forget those that have been silent for long."""
+    now = clock()
+    client.hset(keys.WORKERS, process, f"{now} {role}")
+    known = cast("dict[bytes, bytes]", client.hgetall(keys.WORKERS))
+    silent = [name for name, value in known.items() if int(value.split(b" ", 1)[0]) < now - FORGET_MS]
+    if silent:
+        client.hdel(keys.WORKERS, *silent)
+
+
+class Sweeper(threading.Thread):
+    """Sweeps in a thread of a work process, with a connection of its own, until `stopping` is set."""
+
+    def __init__(
+        self, client: redis.Redis, clock: Callable[[], Millis], process: str, role: str, stopping: threading.Event
+    ) -> None:
+        super().__init__(name="sweeper", daemon=True)
+        self._client = client
+        self._clock = clock
+        self._process = process
+        self._role = role
+        self._stopping = stopping
+
+    def run(self) -> None:
+        """Sweep each second. A store that is away is waited for; the other clients of the process say so in the log."""
+        while not self._stopping.wait(EVERY_S):
+            try:
+                sign_of_life(self._client, self._clock, self._process, self._role)
+                if missing := sweep(self._client, self._clock):
+                    log.debug("queued missing wake-ups", jobs=missing)
+            except redis.RedisError as error:
+                log.debug("the store is away", error=str(error))

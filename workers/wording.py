@@ -1,0 +1,126 @@
+"""What a message says, from the facts that triage decided. Plain text, whatever the alerts contain.
+
+Alert text is hostile: control characters would break a header, `<!channel>` would wake everybody, and a Markdown link
+would say one thing and open another. All of it is made harmless here, once, for every channel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from triage.model import Effect, EffectKind
+from workers.channel import Message
+
+TITLE_MAX: Final = 200
+LINE_MAX: Final = 500
+TEXT_MAX: Final = 2_000
+LINKS: Final = ("http://", "https://", "mailto:")
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_ANGLE: Final = re.compile(r"<(?=[!@#/a-zA-Z])")
+_MENTION: Final = re.compile(r"@(?=(?:here|channel|everyone|all|room|group|subteam)\b)", re.IGNORECASE)
+_LINK: Final = re.compile(r"\](?=[(\[])")
+
+
+def message(effect: Effect, external_url: str = "", repeat: bool = False) -> Message:
+    """Return the message for one effect. `repeat`: an earlier copy may have arrived already.
+
+    `external_url` is where people reach Tocsin, for the link when the facts have none; "" when nobody said.
+    """
+    facts = effect.facts
+    again = repeat or effect.ambiguous
+    link = _link(effect, external_url)
+    lines = [*_lines(effect, link), "", f"Message {effect.id}" + (" (possible repeat)" if again else "")]
+    return Message(
+        id=effect.id,
+        kind=effect.kind,
+        title=_title(effect, facts, again),
+        body="\n".join(lines),
+        severity=effect.severity,
+        url=link,
+        possible_repeat=again,
+    )
+
+
+def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
+    """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
+    parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
+    if effect.kind is EffectKind.PAGE:
+        parts.insert(0, f"{effect.severity}")
+    elif effect.kind is EffectKind.OPERATOR:
+        parts.insert(0, "Tocsin needs care:")
+    if again:
+        parts.append("(possible repeat)")
+    return " ".join(parts)
+
+
+def _lines(effect: Effect, link: str) -> list[str]:
+    """Return the body, what to do first."""
+    facts = effect.facts
+    lines = [_how(facts, link)] if effect.kind is EffectKind.PAGE else []
+    if text := facts.get("text"):
+        lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
+    if late := facts.get("late"):
+        lines.append(f"This message is late by {clean(late, LINE_MAX)}.")
+    for name, value in _rows(facts, link):
+        if value:
+            lines.append(f"{name}: {value}")
+    return lines
+
+
+def _how(facts: Mapping[str, str], link: str) -> str:
+    if how := facts.get("how"):
+        return clean(how, LINE_MAX)
+    command = f"tocsin ack {clean(facts.get('incident', ''), LINE_MAX)}"
+    return f"Acknowledge: {link} or {command}" if link else f"Acknowledge: {command}"
+
+
+def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
+    incident = clean(facts.get("incident", ""), LINE_MAX)
+    phase = clean(facts.get("phase", ""), LINE_MAX)
+    return [
+        ("Service", clean(facts.get("service", ""), LINE_MAX)),
+        ("Since", _time(facts.get("since", ""))),
+        ("Alerts", _alerts(facts)),
+        ("Example", clean(facts.get("labels", ""), LINE_MAX)),
+        ("Runbook", clean(facts.get("runbook", ""), LINE_MAX)),
+        ("Why you", clean(facts.get("why", ""), LINE_MAX)),
+        ("Incident", f"{incident} ({phase})" if incident and phase else incident),
+        ("Link", link),
+    ]
+
+
+def _alerts(facts: Mapping[str, str]) -> str:
+    total, firing = facts.get("alerts", ""), facts.get("firing", "")
+    if not total.isdigit():
+        return ""
+    return f"{total}, {firing} firing" if firing.isdigit() else total
+
+
+def _time(millis: str) -> str:
+    """Return a time (milliseconds since the epoch, as text) for people; "" when there is none."""
+    if not millis.isdigit():
+        return ""
+    return datetime.fromtimestamp(int(millis) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _link(effect: Effect, external_url: str) -> str:
+    """Return the link to the incident; only schemes that are safe to open."""
+    given = clean(effect.facts.get("link", ""), LINE_MAX)
+    if given.lower().startswith(LINKS):
+        return given
+    if external_url and effect.incident:
+        return f"{external_url.rstrip('/')}/incidents/{effect.facts.get('incident') or effect.incident}"
+    return ""
+
+
+def clean(text: str, limit: int) -> str:
+    """Return `text` as one harmless line of at most `limit` characters, the cut marked with an ellipsis."""
+    text = _CONTROL.sub(" ", text[: 4 * limit]).replace("`", "'")
+    text = _ANGLE.sub("< ", text)
+    text = _MENTION.sub("@ ", text)
+    text = _LINK.sub("] ", text).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
