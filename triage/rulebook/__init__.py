@@ -1,0 +1,7 @@
+"""What operators wrote, compiled: `compile_files` makes a `Rulebook`, which answers what an event means."""
+
+from triage.rulebook.book import Rulebook
+from triage.rulebook.compiling import EMPTY, Loaded, compile_files, load
+from triage.rulebook.problems import Problem, RulesError, render
+
+__all__ = ["EMPTY", "Loaded", "Problem", "Rulebook", "RulesError", "compile_files", "load", "render"]

@@ -1,0 +1,245 @@
+"""The compiled rulebook: what it says of an event, and of time.
+
+Asking changes nothing but a memo of answers, whose size is bounded and which no answer depends on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from triage.model import Event, Kind, Millis, Severity
+from triage.rulebook import intervals, words
+from triage.rulebook.intervals import Piece
+from triage.rulebook.problems import Problem
+from triage.rulebook.rule import Index, Rule
+from triage.rulebook.types import Defaults, Person, Policy, Raise, Service, Source, Verdict
+
+MEMO_MAX: Final = 16_384
+"""How many answers are remembered at most, in two generations."""
+STALE_AFTER: Final = Source("", "").stale_after
+_LINKS: Final = ("http://", "https://")
+
+Found = dict[str, Rule]
+
+
+class _Memo:
+    """Remembers answers in two generations: when the younger one is full, the older one is forgotten whole."""
+
+    __slots__ = ("_half", "_old", "_young")
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(1, limit // 2)
+        self._young: dict[Any, Verdict] = {}
+        self._old: dict[Any, Verdict] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, key: Any) -> Verdict | None:
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is not None:
+                self.put(key, found)
+        return found
+
+    def put(self, key: Any, verdict: Verdict) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = verdict
+
+
+class Rulebook:
+    """The rules in force. Made by `compile_files`; two made of the same files give the same answers."""
+
+    def __init__(
+        self,
+        digest: str,
+        rules: list[Rule],
+        *,
+        runbooks: frozenset[str],
+        time_intervals: Mapping[str, tuple[Piece, ...]],
+        severity_words: Mapping[str, Severity],
+        policies: Mapping[str, Policy],
+        people: Mapping[str, Person],
+        services: Mapping[str, Service],
+        sources: Mapping[str, Source],
+        operators: tuple[str, ...],
+        last_resort: tuple[str, ...],
+        defaults: Defaults,
+        problems: list[Problem],
+    ) -> None:
+        self.digest = digest
+        self.rules = rules
+        self.runbooks = runbooks
+        self.time_intervals = time_intervals
+        self.severity_words = severity_words
+        self.policies = policies
+        self.people = people
+        self.services = services
+        self.sources = sources
+        self.operators = operators
+        self.last_resort = last_resort
+        self.defaults = defaults
+        self.problems = problems
+        self._index = Index(rules)
+        self._memo = _Memo(MEMO_MAX)
+
+    # -------------------------------------------------------------------------------------------------------- verdicts
+
+    def verdict(self, source: str, event: Event) -> Verdict:
+        """Return what the rules say of an event. The same labels from the same source get an equal verdict,
+        except for the runbook, which may come from an annotation, and a group of alerts that have no name.
+        """
+        key = (source, event.raw_severity, event.kind, tuple(event.labels.items()))
+        verdict = self._memo.get(key)
+        if verdict is None:
+            verdict = self._judge(source, event)
+            self._memo.put(key, verdict)
+        if not verdict.group:
+            verdict = msgspec.structs.replace(verdict, group=_lone_group(source, event))
+        if not verdict.runbook:
+            link = event.annotations.get("runbook_url", "")
+            runbook = link if link.startswith(_LINKS) else self._service_runbook(verdict.service)
+            if runbook:
+                verdict = msgspec.structs.replace(verdict, runbook=runbook)
+        return verdict
+
+    def labels_of(self, source: str, event: Event) -> dict[str, str]:
+        """Return the labels that the rules see: the event's, what the catalogue knows of its service, and, where the
+        event has no label of that name, `source`, `kind`, `team` (of the service) and `severity` (the sender's word).
+        """
+        labels = {"source": source, "kind": event.kind.value}
+        if event.raw_severity:
+            labels["severity"] = event.raw_severity
+        service = self.services.get(event.labels.get("service", ""))
+        if service is not None and service.team:
+            labels["team"] = service.team
+        labels.update(event.labels)
+        if service is not None:
+            labels.update(catalogue_labels(service))
+        return labels
+
+    def read(self, labels: Mapping[str, str]) -> tuple[Found, Rule | None]:
+        """Return the deciding rule of each field, and the rule that ended the reading (None: all were read)."""
+        found: Found = {}
+        for position in self._index.candidates(labels):
+            rule = self.rules[position]
+            if rule.matches(labels):
+                for field in rule.fields:
+                    found.setdefault(field, rule)
+                if not rule.continues:
+                    return found, rule
+        return found, None
+
+    def _judge(self, source: str, event: Event) -> Verdict:
+        labels = self.labels_of(source, event)
+        found, _ = self.read(labels)
+        cap = found["max_severity"].max_severity if "max_severity" in found else Severity.P0
+        severity = found["severity"].severity if "severity" in found else self.severity_of(source, event)
+        policy, unknown = self._policy(found.get("policy"), labels)
+        group_by = found["group_by"].group_by if "group_by" in found else self.defaults.group_by
+        return Verdict(
+            severity=max(severity, cap),
+            rule=found["severity"].name if "severity" in found else "",
+            rules={field: rule.name for field, rule in sorted(found.items())},
+            group=_group(group_by, source, labels, event),
+            policy=policy,
+            service=event.labels.get("service", ""),
+            runbook=self._runbook(found.get("runbook"), labels),
+            dropped="outcome" in found,
+            wait=found["wait"].wait if "wait" in found else self.defaults.wait,
+            raises=_capped(found["raise"].raises, cap) if "raise" in found else (),
+            during=found["during"].during if "during" in found else "",
+            unknown_policy=unknown,
+        )
+
+    def severity_of(self, source: str, event: Event) -> Severity:
+        """Return what the sender's own word means, where no rule speaks. A report without a known word is P4."""
+        configured = self.sources.get(source)
+        given = (event.raw_severity, event.labels.get("severity", ""), event.labels.get("priority", ""))
+        for word in (*given, configured.severity if configured is not None else ""):
+            if word:
+                default = Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
+                return self.severity_words.get(words.fold(word), default)
+        return Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
+
+    def _policy(self, rule: Rule | None, labels: Mapping[str, str]) -> tuple[str, str]:
+        """Return a policy that exists, and the name that was meant if there is none of it."""
+        if rule is None or rule.policy is None:
+            return self.defaults.policy, ""
+        wanted = rule.policy.fill(labels)
+        if wanted in self.policies:
+            return wanted, ""
+        return self.defaults.policy, wanted or rule.policy.source
+
+    def _runbook(self, rule: Rule | None, labels: Mapping[str, str]) -> str:
+        """Return the runbook that a rule names, if it exists; a link is taken as it is."""
+        if rule is None or rule.runbook is None:
+            return ""
+        link = rule.runbook.source.startswith(_LINKS)
+        runbook = rule.runbook.fill(labels, link)
+        return runbook if link or runbook in self.runbooks else ""
+
+    def _service_runbook(self, name: str) -> str:
+        service = self.services.get(name)
+        runbook = service.runbook if service is not None else ""
+        return runbook if runbook.startswith(_LINKS) or runbook in self.runbooks else ""
+
+    # ------------------------------------------------------------------------------------------------ sources and time
+
+    def source(self, name: str) -> Source | None:
+        """Return a source that the operators configured, or None."""
+        return self.sources.get(name)
+
+    def stale_after(self, source: str) -> Millis:
+        """Return after how long without a word (ms) a firing alert of this source is stale."""
+        configured = self.sources.get(source)
+        return configured.stale_after if configured is not None else STALE_AFTER
+
+    def is_open(self, interval: str, at: Millis) -> bool:
+        """Tell whether a time interval is open. One that no longer exists counts as open: better told than missed."""
+        pieces = self.time_intervals.get(interval)
+        return pieces is None or intervals.is_open(pieces, at)
+
+    def opens_at(self, interval: str, after: Millis) -> Millis | None:
+        """Return the first instant from `after` on at which an interval is open; None when it never opens again."""
+        pieces = self.time_intervals.get(interval)
+        return after if pieces is None else intervals.opens_at(pieces, after)
+
+
+def catalogue_labels(service: Service) -> dict[str, str]:
+    """Return the labels that a service adds to its alerts: its scalar fields that are not empty."""
+    fields = {
+        "service_team": service.team,
+        "service_tier": service.tier,
+        "service_runbook": service.runbook,
+        "service_status_component": service.status_component,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _capped(raises: tuple[Raise, ...], cap: Severity) -> tuple[Raise, ...]:
+    """Return the clauses with none of them going past `max_severity`."""
+    return tuple(msgspec.structs.replace(clause, to=max(clause.to, cap)) for clause in raises)
+
+
+def _group(group_by: tuple[str, ...], source: str, labels: Mapping[str, str], event: Event) -> str:
+    """Return the group key, or "" when it depends on the fingerprint."""
+    pairs = [(name, labels.get(name, "")) for name in group_by]
+    if all(value for _, value in pairs):
+        return _as_text(pairs)
+    name = event.labels.get("alertname", "")
+    return _as_text([("source", source), ("alertname", name)]) if name else ""
+
+
+def _lone_group(source: str, event: Event) -> str:
+    return _as_text([("source", source), ("fingerprint", event.fingerprint)])
+
+
+def _as_text(pairs: list[tuple[str, str]]) -> str:
+    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,190 @@
+"""From the folder's texts to checked shapes: which files are read, what each holds, and every fault of form at once."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+from triage.model import Severity
+from triage.rulebook import shapes, yaml
+from triage.rulebook.problems import Problem, closest
+from triage.rulebook.shapes import Shape
+
+S = TypeVar("S", bound=Shape)
+
+TOP_FILES: Final[dict[str, type[Shape]]] = {
+    "severity.yaml": shapes.SeverityFile,
+    "oncall.yaml": shapes.OncallFile,
+    "services.yaml": shapes.ServicesFile,
+    "sources.yaml": shapes.SourcesFile,
+}
+TEAM_FILES: Final[dict[str, type[Shape]]] = {
+    "severity.yaml": shapes.TeamSeverityFile,
+    "oncall.yaml": shapes.TeamOncallFile,
+    "services.yaml": shapes.ServicesFile,
+}
+ELSEWHERE: Final = ("tests", "schema")
+"""Folders whose YAML or JSON is no part of the rules in force."""
+
+
+class Part(msgspec.Struct):
+    """One well-formed file: its shape, its places, its team ("" at the top).
+
+    Entries with a fault of form are left out of `shape`, so that the others can still be checked; `kept` maps the
+    positions of what remains of a list back to the file.
+    """
+
+    team: str
+    document: yaml.Document
+    shape: Shape
+    kept: dict[str, list[int]]
+
+    def position(self, field: str, index: int) -> int:
+        """Return where the entry at `index` of the shape's list stands in the file's list."""
+        kept = self.kept.get(field)
+        return index if kept is None else kept[index]
+
+    def names(self, field: str) -> list[str]:
+        """Return all keys of a mapping of the file, those of faulty entries included."""
+        value = self.document.value.get(field)
+        return [*value] if isinstance(value, dict) else []
+
+
+def team_of(path: str) -> str:
+    """Return the team whose folder a path is in, or ""."""
+    parts = path.split("/")
+    return parts[1] if parts[0] == "teams" and len(parts) > 2 else ""
+
+
+def read_folder(files: Mapping[str, str], problems: list[Problem]) -> list[Part]:
+    """Read every rules file: the top ones first, then the teams', each in the order of names."""
+    parts = []
+    for path in sorted(files, key=lambda path: (team_of(path), path)):
+        model = _model_of(path, problems)
+        if model is not None:
+            document = yaml.parse(path, files[path], problems)
+            part = read_part(document, model, problems) if document is not None else None
+            if part is not None:
+                parts.append(part)
+    return parts
+
+
+def _model_of(path: str, problems: list[Problem]) -> type[Shape] | None:
+    """Return the model of a file, or None for what is not read; warn of what looks as if it should be."""
+    folders, _, name = path.rpartition("/")
+    team = team_of(path)
+    known = TEAM_FILES if team else TOP_FILES
+    if folders == (f"teams/{team}" if team else "") and name in known:
+        return known[name]
+    if name.endswith((".yaml", ".yml")) and not name.startswith(".") and path.split("/")[0] not in ELSEWHERE:
+        hint = closest(name, known) or f"read here: {', '.join(known)}"
+        problems.append(Problem(path, 1, 1, "this file is not read", hint, "warning"))
+    return None
+
+
+def read_part(document: yaml.Document, model: type[Shape], problems: list[Problem]) -> Part | None:
+    """Check a document against its model; each fault is added to `problems`."""
+    team = team_of(document.path)
+    try:
+        return Part(team, document, model.model_validate(document.value), {})
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=True)
+    problems += [_problem(document, model, cast("dict[str, Any]", fault)) for fault in faults]
+    if not isinstance(document.value, dict):
+        return None
+    value, kept = _without(document.value, [fault["loc"] for fault in faults])
+    try:
+        return Part(team, document, model.model_validate(value), kept)
+    except ValidationError:
+        return None
+
+
+def _without(value: dict[str, Any], places: list[tuple[str | int, ...]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """Return the file's value without the entries at fault, and which positions of its lists remain."""
+    bad: dict[str, set[str | int]] = {}
+    for place in places:
+        bad.setdefault(str(place[0]), set()).add(place[1] if len(place) > 1 else "")
+    rest: dict[str, Any] = {}
+    kept: dict[str, list[int]] = {}
+    for key, entries in value.items():
+        faulty = bad.get(key, set())
+        if not faulty:
+            rest[key] = entries
+        elif isinstance(entries, list) and "" not in faulty:
+            kept[key] = [index for index in range(len(entries)) if index not in faulty]
+            rest[key] = [entries[index] for index in kept[key]]
+        elif isinstance(entries, dict) and "" not in faulty:
+            rest[key] = {name: entry for name, entry in entries.items() if name not in faulty}
+    return rest, kept
+
+
+_WORDS: Final[dict[str, str]] = {
+    "model_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "list_type": "expected a list",
+    "bool_type": "expected true or false",
+    "int_type": "expected a whole number",
+    "string_type": "expected text",
+    "string_too_short": "can't be empty",
+    "string_too_long": "is longer than {max_length} characters",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "expected {expected}",
+}
+
+
+def _problem(document: yaml.Document, model: type[Shape], fault: dict[str, Any]) -> Problem:
+    """Put one of pydantic's findings into our words, at its place in the file."""
+    place: yaml.Path = tuple(fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return yaml.unknown_key(document, place, keys_at(model, place[:-1]))
+    if fault["type"] == "missing":
+        return document.problem(place[:-1], f'"{place[-1]}" is missing')
+    words = _WORDS.get(fault["type"])
+    message = words.format(**fault.get("ctx", {})) if words else fault["msg"]
+    if words and words.startswith("expected"):
+        message += f", found {_shown(fault['input'])}"
+    field = next((key for key in reversed(place) if isinstance(key, str)), "")
+    hint = ""
+    if fault["type"] == "severity" and isinstance(fault["input"], str):
+        hint = closest(fault["input"], Severity.__members__)
+    return document.problem(place, f"{field}: {message}" if field else message, hint)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def keys_at(model: type[BaseModel], place: yaml.Path) -> list[str]:
+    """Return the keys that a shape has at a place inside it."""
+    current: Any = model
+    for _ in range(len(place)):
+        current = _inside(current, place[0])
+        place = place[1:]
+    current = _bare(current)
+    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        return []
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def _bare(annotation: Any) -> Any:
+    """Return what an annotation is about: without None and without validators."""
+    while typing.get_origin(annotation) in (types.UnionType, typing.Union, typing.Annotated):
+        annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def _inside(annotation: Any, key: str | int) -> Any:
+    annotation = _bare(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.items()
+        return next((field.annotation for name, field in fields if key in (name, field.alias)), None)
+    inner = typing.get_args(annotation)
+    return inner[-1] if inner else None
