@@ -57,7 +57,7 @@ THE_LEDGER: Final[Key] = (LEDGER, "")
 THE_RULES: Final[Key] = (RULES, "")
 
 
-class Missing(Exception):  # noqa: N818  it is no error: it asks the shell to load `key` and call again
+class Missing(Exception):
     """`decide` needs a key that was not loaded. The shell loads it and decides the entry again."""
 
     def __init__(self, key: Key) -> None:

@@ -153,6 +153,9 @@ class Result(msgspec.Struct, array_like=True, gc=False):
     ambiguous: bool = False
     retry_after: Millis = 0
     took: Millis = 0
+    incident: str = ""
+    person: str = ""
+    scheme: str = ""
 
 
 class Tick(msgspec.Struct, array_like=True, gc=False):
@@ -174,7 +177,8 @@ class RulesLoaded(msgspec.Struct, array_like=True, gc=False):
 class DeadLetter(msgspec.Struct, array_like=True, gc=False):
     """A body (or an item of one) that could not be read: kept raw, with the reason, to be sent again later.
 
-    `truncated` tells that `body` was cut to the storage limit; `length` is what arrived, in bytes.
+    `truncated` tells that `body` was cut to the storage limit; `length` is what arrived, in bytes. `events` is how many
+    accepted events it stands for: 0, but for an entry of the journal that this version cannot read.
     """
 
     source: str
@@ -185,6 +189,7 @@ class DeadLetter(msgspec.Struct, array_like=True, gc=False):
     length: int = 0
     truncated: bool = False
     rejected: list[Rejected] = []
+    events: int = 0
 
 
 Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter
@@ -302,6 +307,7 @@ class Details(msgspec.Struct, array_like=True, gc=False):
     kind: Kind
     rule: str
     anonymous: bool = False
+    counted: tuple[str, ...] = ()
 
 
 class Phase(enum.StrEnum):
@@ -324,7 +330,10 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
 
     `firing` counts alerts that fire now (stale ones included), `alerts` all that ever joined. `episode` counts the
     times that paging began (1 after opening); `round` and `step` say which step of the policy was paged last
-    (step -1: none yet). `acked_by` is empty while a page is owed. `floor` is the severity a person lowered it to.
+    (step -1: none yet). `acked_by` is empty while a page is owed. `lead` is who is paged before step 1 of this
+    episode (the last acknowledger, when it fires again). `pending` holds the ids of pages not yet delivered, `told`
+    everybody who was paged. `joined` counts alerts that joined since the acknowledger was last told; `lines` the
+    lines of the timeline; `example` is the fingerprint of the alert that gave the title.
     """
 
     key: str
@@ -362,8 +371,10 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     pending: tuple[str, ...] = ()
     late: Millis = 0
     raised_at: Millis | None = None
-    paged_severity: Severity | None = None
     told: tuple[str, ...] = ()
+    lead: str = ""
+    joined: int = 0
+    tallied: bool = False
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -409,12 +420,16 @@ class Effect(msgspec.Struct, array_like=True, gc=False):
 
 
 class Tally(msgspec.Struct, array_like=True, gc=False):
-    """Counts that the `raise` clauses of one incident need. `values`: distinct value → how many alerts fire with it."""
+    """What the `raise` clauses of one incident count. Keys are `<rule>/<clause>`, for distinct values `…/<value>`.
 
-    values: dict[str, int] = {}
-    times: tuple[Millis, ...] = ()
-    raised: tuple[int, ...] = ()
-    since: Millis | None = None
+    `firing`: how many alerts fire under a key. `times`: when they began to fire, newest last. `after`: when a clause is
+    due, and the severity it raises to. `raised`: clauses that have had their effect.
+    """
+
+    firing: dict[str, int] = {}
+    times: dict[str, tuple[Millis, ...]] = {}
+    after: dict[str, tuple[Millis, Severity]] = {}
+    raised: tuple[str, ...] = ()
 
 
 class Rules(msgspec.Struct, array_like=True, gc=False):
@@ -472,19 +487,28 @@ def fingerprint_of(source: str, *identity: str) -> str:
     return _digest((source, *identity)).hex()
 
 
+_PACKED: Final = msgspec.msgpack.Encoder()
+
+
 def fingerprint_of_labels(source: str, labels: Mapping[str, str], ignore: frozenset[str] = frozenset()) -> str:
-    """Return the fingerprint (32 hex digits) of a label set, less the labels named in `ignore`."""
-    parts = [source]
-    for name in sorted(labels):
-        if name not in ignore:
-            parts.append(name)
-            parts.append(labels[name])
-    return _digest(parts).hex()
+    """Return the fingerprint (32 hex digits) of a label set, less the labels named in `ignore`.
+
+    The texts must be encodable (`clean_text`). This runs for every alert, hence msgpack: its lengths keep names and
+    values apart as in `fingerprint_of`, at a third of the cost.
+    """
+    if not ignore.isdisjoint(labels):
+        labels = {name: value for name, value in labels.items() if name not in ignore}
+    return hashlib.blake2b(_PACKED.encode((source, sorted(labels.items()))), digest_size=16).hexdigest()
 
 
 def key_of(*parts: str) -> str:
     """Return a 26-character lower-case base32 key; people see its first six characters."""
     return base64.b32encode(_digest(parts)).decode("ascii").rstrip("=").lower()
+
+
+def short(key: str) -> str:
+    """Return the six characters of an incident's key that people see and type."""
+    return key[:6]
 
 
 def rules_digest(files: Mapping[str, str]) -> str:

@@ -29,6 +29,8 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     RulesLoaded: EntryKind.RULES,
     DeadLetter: EntryKind.DEAD_LETTER,
 }
+UNREADABLE_MAX: Final = 262_144
+"""How much of an unreadable entry goes to the dead letters, in bytes."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final = {kind.value.encode(): msgspec.msgpack.Decoder(type_) for type_, kind in _KINDS.items()}
 
@@ -51,6 +53,24 @@ def append(client: redis.Redis, body: Body, at: Millis) -> str:
 
 
 def decode(entry_id: bytes, raw: dict[bytes, bytes]) -> Entry:
-    """Return the entry behind one stream record. Raises msgspec.DecodeError or KeyError when it is not ours."""
-    body = _DECODERS[raw[b"k"]].decode(raw[b"b"])
-    return Entry(id=entry_id.decode(), at=int(raw[b"a"]), body=cast("Body", body))
+    """Return the entry behind one stream record. One that this version cannot read becomes a dead letter."""
+    try:
+        body = _DECODERS[raw[b"k"]].decode(raw[b"b"])
+    except (KeyError, msgspec.DecodeError) as fault:
+        body = DeadLetter(
+            source="journal",
+            reason=f"written by another version? {type(fault).__name__}: {fault}",
+            field=raw.get(b"k", b"k").decode(errors="replace"),
+            body=raw.get(b"b", b"")[:UNREADABLE_MAX],
+            length=len(raw.get(b"b", b"")),
+            events=int(raw.get(b"n", b"0")),
+        )
+    return Entry(id=entry_id.decode(), at=int(raw.get(b"a", b"0")), body=cast("Body", body))
+
+
+def read(client: redis.Redis, after: str, count: int, block_ms: int | None = None) -> list[Entry]:
+    """Return up to `count` entries after the id `after`, oldest first; wait for one up to `block_ms` (None: not)."""
+    answer = client.xread({keys.JOURNAL: after}, count=count, block=block_ms)
+    if not answer:
+        return []
+    return [decode(entry_id, raw) for entry_id, raw in cast("Any", answer)[0][1]]

@@ -1,0 +1,171 @@
+"""The judgement: `decide(memory, entry, rulebook)` returns everything that one journal entry changes.
+
+Pure: no I/O, no clock, no environment, no randomness, no reliance on set order; it never changes the memory it reads.
+Live triage, `tocsin test`, `tocsin why` and replay are this function over different memories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, cast
+
+from triage import commands, deliveries, ledger, paging, reloads, timers
+from triage.firing import decide_event
+from triage.memory import (
+    ALERT,
+    EFFECT,
+    GROUP,
+    INCIDENT,
+    THE_RULES,
+    Changes,
+    Draft,
+    Key,
+    Memory,
+    Missing,
+)
+from triage.model import (
+    Alert,
+    AlertState,
+    Answer,
+    Command,
+    DeadLetter,
+    Decision,
+    Entry,
+    Event,
+    Events,
+    Outcome,
+    Reason,
+    Result,
+    RulesLoaded,
+    Severity,
+    Status,
+    Tick,
+)
+from triage.rulebook import Rulebook
+from triage.scene import Scene
+
+VERSION: Final = 1
+"""Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
+
+
+def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] = ()) -> Changes:
+    """Return what `entry` changes. `due` are the timers that are due, when it is a tick.
+
+    Raises `Missing` when a key is needed that `memory` has not loaded; the caller loads it and calls again. Any other
+    failure becomes part of the answer, so that no entry stops the line.
+    """
+    draft = Draft(memory)
+    scene = Scene(draft, rulebook, entry.id, max(entry.at, draft.meta().now))
+    body = entry.body
+    if isinstance(body, Events):
+        _decide_events(scene, body)
+    elif isinstance(body, Tick):
+        _decide_tick(scene, due)
+    elif isinstance(body, Command):
+        draft.changes.answers[entry.id] = _guarded_command(scene, body)
+    elif isinstance(body, Result):
+        ledger.count_delivery(scene, body)
+        _guarded(scene, "result", lambda inner: deliveries.report(inner, body))
+    elif isinstance(body, RulesLoaded):
+        reloads.reload(scene, body)
+    else:
+        _dead_letter(scene, body)
+    scene.edit_meta().now = scene.now
+    scene.edit_meta().version = VERSION
+    return draft.changes
+
+
+def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
+    """Name the keys that deciding `entry` surely reads. The shell loads those of a whole batch in one go."""
+    body = entry.body
+    if isinstance(body, Events):
+        for event in body.events:
+            yield (ALERT, event.fingerprint)
+    elif isinstance(body, Command):
+        yield (INCIDENT, body.incident)
+    elif isinstance(body, Result):
+        yield (EFFECT, body.effect)
+        yield (INCIDENT, body.incident)
+    elif isinstance(body, RulesLoaded):
+        yield THE_RULES
+    for name in due:
+        kind, _, what = name.partition(":")
+        yield (ALERT if kind in ("alert", "hold") else INCIDENT, what)
+
+
+def then_needs(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
+    """Name the keys that deciding `entry` will likely read, once its `needs` are loaded: groups and incidents."""
+    body = entry.body
+    if not isinstance(body, Events):
+        return
+    for event in body.events:
+        alert = cast("Alert | None", memory.get((ALERT, event.fingerprint)))
+        if alert is not None and alert.incident:
+            yield (INCIDENT, alert.incident)
+        if event.status is Status.FIRING and (alert is None or alert.state is AlertState.RESOLVED):
+            yield (GROUP, rulebook.verdict(body.source, event).group)
+
+
+def _decide_events(scene: Scene, body: Events) -> None:
+    """Decide each event in order. One that fails becomes a dead letter; the others are decided all the same."""
+    decisions: list[Decision] = []
+    draft = scene.draft
+    try:
+        for index, event in enumerate(body.events):
+            decisions.append(decide_event(scene, body.source, event, index))
+    except Missing:
+        raise
+    except Exception:  # noqa: BLE001  whatever it is, it must not stop the line; below, the culprit is found
+        draft.changes = Changes()
+        decisions = [_guarded_event(scene, body.source, event, index) for index, event in enumerate(body.events)]
+    draft.changes.decisions[scene.entry] = decisions
+    ledger.count_events(scene, body, decisions)
+
+
+def _guarded_event(scene: Scene, source: str, event: Event, index: int) -> Decision:
+    made: list[Decision] = []
+    fault = _guarded(scene, event.title, lambda inner: made.append(decide_event(inner, source, event, index)))
+    if fault:
+        return Decision(Outcome.DEAD_LETTER, Reason.DECIDE_ERROR, Severity.P4, event.fingerprint, detail=fault)
+    return made[0]
+
+
+def _guarded_command(scene: Scene, body: Command) -> Answer:
+    answers: list[Answer] = []
+    fault = _guarded(scene, body.verb, lambda inner: answers.append(commands.obey(inner, body)))
+    return Answer(commands.REFUSED, fault) if fault else answers[0]
+
+
+def _decide_tick(scene: Scene, due: Sequence[str]) -> None:
+    for name in due:
+        scene.draft.timer(name, None)
+        _guarded(scene, f"timer {name}", partial(timers.fire, name=name))
+
+
+def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
+    """Run one step on a draft of its own, taken over only if it succeeds. Return "" or what went wrong."""
+    inner = Scene(Draft(scene.draft), scene.rulebook, scene.entry, scene.now)
+    try:
+        step(inner)
+    except Missing:
+        raise
+    except Exception as fault:  # noqa: BLE001  a fault in one step must not stop the line; it is told, and kept
+        text = f"{type(fault).__name__}: {fault}"
+        paging.tell_operator(scene, f"decide-error:{type(fault).__name__}", f"Could not decide {what[:80]}", text[:500])
+        return text[:500]
+    scene.draft.changes.absorb(inner.draft.changes)
+    return ""
+
+
+def _dead_letter(scene: Scene, body: DeadLetter) -> None:
+    scene.draft.changes.dead_letters[scene.entry] = body
+    ledger.count_dead_letter(scene, body)
+    count = len(body.rejected)
+    what = f"{count} items of a body" if count else "a body"
+    paging.tell_operator(
+        scene,
+        f"dead-letter:{body.source}",
+        f"Cannot read {what} from source “{body.source}”",
+        f"{body.field}: {body.reason} It is kept: `tocsin dead-letters` shows it, and sends it again once mended.",
+    )

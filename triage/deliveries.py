@@ -1,0 +1,114 @@
+"""What a worker's report of one attempt changes: delivered, tried again, or given up for the next way."""
+
+from __future__ import annotations
+
+from triage import paging
+from triage.memory import EFFECT
+from triage.model import Effect, EffectKind, Ending, Incident, Result
+from triage.retries import next_attempt
+from triage.scene import Scene
+
+
+def report(scene: Scene, result: Result) -> None:
+    """Apply the result of one attempt to its effect and its incident's timeline."""
+    known: Effect | None = scene.draft.get((EFFECT, result.effect))
+    if known is None:
+        _too_late(scene, result)
+        return
+    if result.attempt != known.attempt:
+        return  # a second report of an attempt that is already accounted for
+    effect: Effect = scene.draft.edit((EFFECT, result.effect))
+    incident = _incident(scene, effect)
+    effect.attempt += 1
+    effect.ambiguous = effect.ambiguous or result.ambiguous
+    way = f"{effect.person} by {effect.target.partition(':')[0]}"
+    if result.ending is Ending.DELIVERED:
+        _done(scene, effect, incident)
+        if incident is not None:
+            again = f" at attempt {effect.attempt}" if effect.attempt > 1 else ""
+            scene.line(
+                incident, "delivered", f"{_word(effect)} to {way} delivered{again}: {result.reason or 'accepted'}"
+            )
+            _drop_siblings(scene, effect, incident)
+        return
+    due = None
+    if result.ending is not Ending.GIVE_UP:
+        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
+    if due is not None:
+        effect.due = due
+        if incident is not None:
+            wait = (due - scene.now) // 1_000
+            text = f"{_word(effect)} to {way} failed, trying again in {wait} s: {result.reason or result.ending.value}"
+            scene.line(incident, "failed", text, minor=True)
+            if effect.kind is EffectKind.PAGE and effect.attempt == 1:
+                paging.next_method(scene, incident, effect)
+        return
+    _give_up(scene, effect, incident, way, result)
+
+
+def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, result: Result) -> None:
+    _done(scene, effect, incident)
+    reason = result.reason or result.ending.value
+    if effect.kind is not EffectKind.OPERATOR:
+        paging.tell_operator(
+            scene,
+            f"given-up:{effect.person}:{effect.method}",
+            f"Cannot reach {way}",
+            f"{_word(effect)} given up: {reason}",
+        )
+    if incident is None:
+        return
+    scene.line(incident, "given-up", f"{_word(effect)} to {way} given up: {reason}")
+    if effect.kind is not EffectKind.PAGE or effect.episode != incident.episode:
+        return
+    if effect.attempt == 1 and paging.next_method(scene, incident, effect):
+        return
+    if not incident.pending and incident.page_at is not None and incident.page_at > scene.now:
+        scene.line(incident, "escalated", "nobody of this step could be reached: the next step begins now")
+        incident.page_at = scene.now
+        scene.draft.timer(f"page:{incident.key}", scene.now)
+
+
+def _done(scene: Scene, effect: Effect, incident: Incident | None) -> None:
+    scene.draft.put((EFFECT, effect.id), None)
+    if incident is not None and effect.id in incident.pending:
+        incident.pending = tuple(one for one in incident.pending if one != effect.id)
+
+
+def _drop_siblings(scene: Scene, delivered: Effect, incident: Incident) -> None:
+    """One page per step and person: what another contact method was still trying is not needed any more."""
+    if delivered.kind is not EffectKind.PAGE:
+        return
+    for other_id in incident.pending:
+        other: Effect | None = scene.draft.get((EFFECT, other_id))
+        if other is None or other.person != delivered.person:
+            continue
+        if (other.episode, other.round, other.step) == (delivered.episode, delivered.round, delivered.step):
+            _done(scene, other, incident)
+            scene.line(
+                incident, "withdrawn", f"page to {other.person} by {other.target.partition(':')[0]} not needed any more"
+            )
+
+
+def _too_late(scene: Scene, result: Result) -> None:
+    """The page was withdrawn while the provider had it: the timeline still says so."""
+    if not result.incident or scene.draft.incident(result.incident) is None:
+        return
+    if result.ending is Ending.DELIVERED:
+        incident = scene.draft.edit_incident(result.incident)
+        scene.line(
+            incident,
+            "delivered",
+            f"page to {result.person} by {result.scheme} was already on its way: delivered",
+            minor=True,
+        )
+
+
+def _incident(scene: Scene, effect: Effect) -> Incident | None:
+    if not effect.incident or scene.draft.incident(effect.incident) is None:
+        return None
+    return scene.draft.edit_incident(effect.incident)
+
+
+def _word(effect: Effect) -> str:
+    return effect.kind.value if effect.kind is not EffectKind.OPERATOR else "operator message"

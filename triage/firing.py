@@ -1,0 +1,234 @@
+"""What happens to one event: deduplication, then the rules, then its incident. `decide_event` is the policy."""
+
+from __future__ import annotations
+
+from triage import alerts, incidents, raises
+from triage.alerts import Move
+from triage.memory import ALERT, DETAILS, TALLY
+from triage.model import (
+    ENDED,
+    Alert,
+    AlertState,
+    Decision,
+    Details,
+    Event,
+    Incident,
+    Kind,
+    Outcome,
+    Phase,
+    Reason,
+    Severity,
+    Status,
+)
+from triage.rulebook.types import Verdict
+from triage.scene import Scene
+
+
+def decide_event(scene: Scene, source: str, event: Event, index: int) -> Decision:
+    """Decide what becomes of event number `index` of an entry."""
+    known = scene.draft.alert(event.fingerprint)
+    move, reason = alerts.move_of(event, known, scene.now, scene.rulebook.defaults.late_grace)
+    if move is Move.REPEATS and known is not None:
+        return _repeat(scene, source, event, known)
+    if move is Move.BEGINS:
+        return _begin(scene, source, event, known, index)
+    if move is Move.RETURNS:
+        return _return(scene, source, event, index)
+    if move is Move.ENDS:
+        return _end(scene, event)
+    return _nothing(scene, source, event, known, reason)
+
+
+def _nothing(scene: Scene, source: str, event: Event, known: Alert | None, reason: Reason) -> Decision:
+    verdict = scene.rulebook.verdict(source, event)
+    if verdict.dropped:
+        return _dropped(event, verdict)
+    if reason is Reason.UNKNOWN_ALERT:
+        _remember(scene, event, alerts.ended_unseen(event, source, verdict.severity, scene.now), verdict)
+    known_incident = known.incident if known is not None else ""
+    recorded = reason in (Reason.UNKNOWN_ALERT, Reason.INFORMATIONAL)
+    outcome = Outcome.RECORDED if recorded else Outcome.DEDUPLICATED
+    return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, known_incident)
+
+
+def _dropped(event: Event, verdict: Verdict) -> Decision:
+    rule = verdict.rules.get("outcome", verdict.rule)
+    return Decision(Outcome.DROPPED, Reason.DROPPED_BY_RULE, verdict.severity, event.fingerprint, rule)
+
+
+def _repeat(scene: Scene, source: str, event: Event, known: Alert) -> Decision:
+    """The same alert again never pages; only what changed is written."""
+    alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
+    alert.seen_at = scene.now
+    alert.count += 1
+    if event.starts_at is not None and (alert.starts_at is None or event.starts_at > alert.starts_at):
+        alert.starts_at = event.starts_at
+    reason = Reason.OUTSIDE_WINDOW if known.state is AlertState.HELD else Reason.REPEAT
+    outcome = Outcome.HELD if known.state is AlertState.HELD else Outcome.DEDUPLICATED
+    rule = ""
+    labels_sum, text_sum = alerts.labels_sum(event), alerts.text_sum(event)
+    if labels_sum != known.labels_sum or text_sum != known.text_sum:
+        verdict = scene.rulebook.verdict(source, event)
+        rule, reason = verdict.rule, reason if outcome is Outcome.HELD else Reason.CHANGED
+        before: Details | None = scene.draft.get((DETAILS, event.fingerprint))
+        _write_details(scene, event, verdict.rule, before.counted if before is not None else ())
+        if labels_sum != known.labels_sum:
+            _reclassify(scene, event, alert, verdict)
+        alert.labels_sum, alert.text_sum = labels_sum, text_sum
+    return Decision(outcome, reason, alert.severity, event.fingerprint, rule, alert.incident)
+
+
+def _reclassify(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> None:
+    """A repeat says other labels than before: it can raise its incident, never lower it."""
+    alert.severity = verdict.severity
+    incident = scene.draft.incident(alert.incident) if alert.incident else None
+    if incident is None or incident.phase in ENDED or verdict.severity >= incident.severity:
+        return
+    editable = scene.draft.edit_incident(incident.key)
+    why = f"rule “{verdict.rule}”" if verdict.rule else f"“{event.raw_severity}”"
+    incidents.raise_to(scene, editable, verdict.severity, f"{event.title} ({why})")
+
+
+def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: int) -> Decision:
+    """A new episode: the rules decide whether it counts, then it finds its incident."""
+    verdict = scene.rulebook.verdict(source, event)
+    if verdict.dropped:
+        return _dropped(event, verdict)
+    if event.kind is Kind.REPORT and verdict.severity is Severity.P4:
+        return Decision(Outcome.RECORDED, Reason.LOW_REPORT, verdict.severity, event.fingerprint, verdict.rule)
+    alert = alerts.begun(event, known, source, verdict.severity, scene.now)
+    if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
+        return _hold(scene, event, alert, verdict)
+    alert.incident = known.incident if known is not None else ""
+    outcome, reason = incidents.place(scene, event, alert, verdict, index)
+    counted = raises.count(scene, scene.draft.edit_incident(alert.incident), event, verdict)
+    _remember(scene, event, alert, verdict, counted)
+    return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+
+
+def _hold(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> Decision:
+    alert.state = AlertState.HELD
+    opens = scene.rulebook.opens_at(verdict.during, scene.now)
+    if opens is not None:
+        scene.draft.timer(f"hold:{event.fingerprint}", opens)
+    _remember(scene, event, alert, verdict)
+    return Decision(
+        Outcome.HELD,
+        Reason.OUTSIDE_WINDOW,
+        verdict.severity,
+        event.fingerprint,
+        verdict.rules.get("during", verdict.rule),
+        detail=f"until “{verdict.during}” opens",
+    )
+
+
+def window_opened(scene: Scene, fingerprint: str) -> None:
+    """The timer `hold:<fingerprint>` is due: what still fires is decided again, as if it began now."""
+    alert: Alert = scene.draft.edit((ALERT, fingerprint))
+    details: Details | None = scene.draft.get((DETAILS, fingerprint))
+    if alert.state is not AlertState.HELD or details is None:
+        return
+    event = Event(
+        status=Status.FIRING,
+        fingerprint=fingerprint,
+        title=details.title,
+        labels=details.labels,
+        annotations=details.annotations,
+        raw_severity=details.raw_severity,
+        starts_at=alert.starts_at,
+        url=details.url,
+        kind=details.kind,
+        anonymous=details.anonymous,
+    )
+    verdict = scene.rulebook.verdict(alert.source, event)
+    if verdict.dropped:
+        alert.state, alert.changed_at = AlertState.RESOLVED, scene.now
+        return
+    if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
+        opens = scene.rulebook.opens_at(verdict.during, scene.now)
+        scene.draft.timer(f"hold:{fingerprint}", opens)
+        return
+    alert.state, alert.severity, alert.changed_at = AlertState.FIRING, verdict.severity, scene.now
+    incidents.place(scene, event, alert, verdict, 0)
+    incident = scene.draft.edit_incident(alert.incident)
+    scene.line(incident, "window", f"{event.title} still fires now that “{verdict.during or 'its window'}” is open")
+    counted = raises.count(scene, incident, event, verdict)
+    _write_details(scene, event, verdict.rule, counted)
+
+
+def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
+    """A stale alert speaks again: if its incident settled for want of words, that was wrong."""
+    verdict = scene.rulebook.verdict(source, event)
+    alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
+    alert.state = AlertState.FIRING
+    alert.seen_at = alert.changed_at = scene.now
+    alert.count += 1
+    scene.draft.timer(f"alert:{event.fingerprint}", scene.now + scene.rulebook.stale_after(source))
+    incident = _incident_of(scene, alert)
+    if incident is None:
+        outcome, reason = incidents.place(scene, event, alert, verdict, index)
+        return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+    incident.stale = max(0, incident.stale - 1)
+    ended = incident.phase in ENDED
+    if (ended and incident.resolved_by) or not (ended or incident.phase is Phase.MONITORING):
+        scene.line(incident, "returned", f"{event.title}: word again from {source}", minor=True)
+        outcome, reason = Outcome.DEDUPLICATED, Reason.REPEAT
+    elif ended and scene.now - (incident.resolved_at or 0) > scene.rulebook.defaults.reopen_within:
+        incident.firing = max(0, incident.firing - 1)
+        outcome, reason = incidents.place(scene, event, alert, verdict, index)
+    else:
+        incidents.reopen(scene, incident, f"{event.title} was only stale, and fires")
+        outcome, reason = Outcome.REOPENED, Reason.FIRES_AGAIN
+    return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+
+
+def _incident_of(scene: Scene, alert: Alert) -> Incident | None:
+    """Return the alert's incident for changing, or None when it has none or that is forgotten."""
+    if not alert.incident or scene.draft.incident(alert.incident) is None:
+        return None
+    return scene.draft.edit_incident(alert.incident)
+
+
+def _end(scene: Scene, event: Event) -> Decision:
+    """The episode is over; the incident loses an alert, perhaps its last."""
+    alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
+    was = alert.state
+    alert.state = AlertState.RESOLVED
+    alert.ends_at = scene.now if event.ends_at is None else event.ends_at
+    alert.seen_at = alert.changed_at = scene.now
+    reason = Reason.EPISODE_ENDED
+    if was is AlertState.HELD:
+        scene.draft.timer(f"hold:{event.fingerprint}", None)
+    elif alert.incident:
+        incident = scene.draft.incident(alert.incident)
+        if incident is not None and incident.tallied and scene.draft.get((TALLY, incident.key)) is not None:
+            details: Details | None = scene.draft.get((DETAILS, event.fingerprint))
+            raises.uncount(scene, scene.draft.edit_incident(incident.key), details.counted if details else ())
+        if incidents.leave(scene, alert.incident, event.fingerprint, event.title, was is AlertState.STALE):
+            reason = Reason.LAST_ENDED
+    return Decision(Outcome.RESOLVED, reason, alert.severity, event.fingerprint, "", alert.incident)
+
+
+def _remember(scene: Scene, event: Event, alert: Alert, verdict: Verdict, counted: tuple[str, ...] = ()) -> None:
+    scene.draft.put((ALERT, event.fingerprint), alert)
+    _write_details(scene, event, verdict.rule, counted)
+    if alert.state is AlertState.RESOLVED:
+        due = scene.now + scene.rulebook.defaults.forget_alert_after
+    else:
+        due = scene.now + scene.rulebook.stale_after(alert.source)
+    scene.draft.timer(f"alert:{event.fingerprint}", due)
+
+
+def _write_details(scene: Scene, event: Event, rule: str, counted: tuple[str, ...]) -> None:
+    details = Details(
+        title=event.title,
+        labels=event.labels,
+        annotations=event.annotations,
+        raw_severity=event.raw_severity,
+        url=event.url,
+        kind=event.kind,
+        rule=rule,
+        anonymous=event.anonymous,
+        counted=counted,
+    )
+    scene.draft.put((DETAILS, event.fingerprint), details)

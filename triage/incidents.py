@@ -1,0 +1,244 @@
+"""Incidents: opened, joined, raised, all clear, resolved, and opened again.
+
+Each function takes the scene and an incident that the scene's draft may change, and leaves a line in its timeline.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triage import paging
+from triage.memory import DETAILS, GROUP, INCIDENT, TALLY
+from triage.model import (
+    ENDED,
+    Alert,
+    AlertState,
+    Event,
+    Group,
+    Incident,
+    Outcome,
+    Phase,
+    Reason,
+    Severity,
+    key_of,
+    short,
+)
+from triage.rulebook.types import Verdict
+from triage.scene import Scene
+
+_ROUND: Final = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 200, 500})
+
+
+def place(scene: Scene, event: Event, alert: Alert, verdict: Verdict, index: int) -> tuple[Outcome, Reason]:
+    """Put an alert that began to fire into the incident of its group: an open one, a recent one, or a new one."""
+    draft, defaults = scene.draft, scene.rulebook.defaults
+    group: Group | None = draft.get((GROUP, verdict.group))
+    last = draft.incident(group.incident) if group else None
+    again = alert.episodes > 1
+    if last is not None and last.phase not in ENDED:
+        incident = draft.edit_incident(last.key)
+        if incident.phase is Phase.MONITORING:
+            _join(scene, incident, event, alert, verdict)
+            reopen(scene, incident, f"{event.title} fires again")
+            return Outcome.REOPENED, Reason.FIRES_AGAIN
+        raised = _join(scene, incident, event, alert, verdict)
+        if raised:
+            return Outcome.ATTACHED, Reason.RAISED
+        return Outcome.ATTACHED, Reason.FIRES_AGAIN if again else Reason.JOINED
+    ended_at = last.resolved_at if last is not None else None
+    if last is not None and ended_at is not None and scene.now - ended_at <= defaults.reopen_within:
+        incident = draft.edit_incident(last.key)
+        _join(scene, incident, event, alert, verdict)
+        reopen(scene, incident, f"{event.title} fires within {defaults.reopen_within // 60_000} min of the end")
+        return Outcome.REOPENED, Reason.FIRES_AGAIN
+    _open(scene, event, alert, verdict, f"{scene.entry}/{index}", last.key if last is not None else "")
+    return Outcome.OPENED, Reason.LINKED if last is not None else Reason.NEW_GROUP
+
+
+def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by: str, earlier: str) -> None:
+    draft, now = scene.draft, scene.now
+    key = key_of("incident", verdict.group, opened_by)
+    incident = Incident(
+        key=key,
+        group=verdict.group,
+        title=event.title,
+        service=verdict.service,
+        severity=verdict.severity,
+        phase=Phase.DETECTED,
+        policy=verdict.policy,
+        runbook=verdict.runbook,
+        rule=verdict.rule,
+        opened_at=now,
+        opened_by=opened_by,
+        changed_at=now,
+        alerts=1,
+        firing=1,
+        pageable=not event.anonymous,
+        wait=verdict.wait,
+        earlier=earlier,
+        example=event.fingerprint,
+    )
+    draft.put((INCIDENT, key), incident)
+    draft.put((GROUP, verdict.group), Group(key))
+    alert.incident = key
+    draft.member(key, event.fingerprint, True)
+    by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
+    scene.line(incident, "opened", f"{verdict.severity} {by_rule}: {event.title}")
+    if earlier:
+        scene.line(incident, "linked", f"the same group had incident {short(earlier)} before")
+    if verdict.unknown_policy:
+        scene.line(incident, "rules", f"policy “{verdict.unknown_policy}” does not exist; using “{verdict.policy}”")
+        paging.tell_operator(
+            scene,
+            f"policy:{verdict.unknown_policy}",
+            f"Unknown escalation policy “{verdict.unknown_policy}”",
+            f"A rule names it for {event.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
+        )
+    paging.begin(scene, incident, verdict.wait)
+
+
+def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict: Verdict) -> bool:
+    """Let an alert join an existing incident. Return whether it raised the severity."""
+    known_here = alert.incident == incident.key
+    alert.incident = incident.key
+    incident.firing += 1
+    incident.changed_at = scene.now
+    if not known_here:
+        incident.alerts += 1
+        scene.draft.member(incident.key, event.fingerprint, True)
+    _note_join(scene, incident, event, known_here)
+    if not incident.pageable and not event.anonymous:
+        incident.pageable = True
+        scene.line(incident, "confirmed", f"{event.title} confirms what was so far only reported")
+        if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
+            paging.begin(scene, incident, verdict.wait)
+    paging.note_joined(scene, incident)
+    if verdict.severity >= incident.severity:
+        return False
+    why = f"rule “{verdict.rule}”" if verdict.rule else f"“{event.raw_severity}”"
+    incident.title, incident.example = event.title, event.fingerprint
+    incident.runbook = verdict.runbook or incident.runbook
+    raise_to(scene, incident, verdict.severity, f"{event.title} ({why})")
+    return True
+
+
+def _note_join(scene: Scene, incident: Incident, event: Event, known_here: bool) -> None:
+    if known_here:
+        scene.line(incident, "fires-again", event.title, minor=True)
+    elif incident.alerts in _ROUND or incident.alerts % 1_000 == 0:
+        scene.line(incident, "joined", f"{event.title} ({incident.alerts} alerts so far)", minor=True)
+
+
+def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str) -> None:
+    """Raise an incident's severity. Entering P1 or P0 voids the acknowledgement and pages; see `paging.raised`."""
+    before = incident.severity
+    incident.severity = severity
+    incident.changed_at = scene.now
+    scene.line(incident, "raised", f"{before} → {severity}: {why}")
+    if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
+        paging.raised(scene, incident, before)
+
+
+def reopen(scene: Scene, incident: Incident, why: str) -> None:
+    """Bring an incident back from monitoring or from its end: it pages the last acknowledger first."""
+    was = incident.phase
+    incident.phase = Phase.TRIAGED if incident.last_acker else Phase.DETECTED
+    incident.monitoring_at = incident.resolved_at = None
+    incident.resolved_by = ""
+    incident.acked_by = ""
+    incident.acked_at = None
+    incident.changed_at = scene.now
+    incident.lead = incident.last_acker
+    for timer in ("settle", "forget"):
+        scene.draft.timer(f"{timer}:{incident.key}", None)
+    scene.line(incident, "reopened", f"back from {was}: {why}")
+    paging.begin(scene, incident, incident.wait)
+
+
+def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> bool:
+    """Note that one alert of an incident stopped firing. Return whether it was the last."""
+    if scene.draft.incident(key) is None:
+        return False
+    incident = scene.draft.edit_incident(key)
+    incident.firing = max(0, incident.firing - 1)
+    if stale:
+        incident.stale = max(0, incident.stale - 1)
+    incident.changed_at = scene.now
+    if incident.alerts <= 10 or incident.firing == 0:
+        scene.line(incident, "ended", f"{title} ({incident.firing} still firing)", minor=True)
+    if incident.firing > incident.stale or incident.phase in ENDED:
+        return incident.firing == 0
+    if incident.firing == 0:
+        all_clear(scene, incident, "no alert fires any more")
+    else:
+        gone_quiet(scene, incident)
+    return incident.firing == 0
+
+
+def gone_quiet(scene: Scene, incident: Incident) -> None:
+    """Act when all that still fires is stale: low severities settle by themselves, high ones ask a person."""
+    if incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    if incident.severity >= Severity.P2:
+        all_clear(scene, incident, "its alerts are stale: their sources have gone quiet")
+        return
+    scene.line(incident, "stale", "every firing alert is stale; asking whether it still holds")
+    paging.tell(
+        scene,
+        incident,
+        "stale",
+        f"Still broken? {incident.title}",
+        "No source has said anything about it for long. Resolve it if it is over.",
+    )
+
+
+def all_clear(scene: Scene, incident: Incident, why: str) -> None:
+    """Nothing fires: stop paging, watch for the severity's settle time, then resolve."""
+    if incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    settle = scene.rulebook.defaults.settle.get(incident.severity.name, 0)
+    if settle <= 0:
+        resolve(scene, incident, f"{why}; {incident.severity} settles at once", "")
+        return
+    paging.stop(scene, incident)
+    incident.phase = Phase.MONITORING
+    incident.monitoring_at = incident.changed_at = scene.now
+    scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min")
+    scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
+    paging.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
+
+
+def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
+    """End an incident, by itself or by hand; alerts that still fire do not open it again by repeating."""
+    paging.stop(scene, incident)
+    quiet = incident.phase is Phase.MONITORING
+    incident.phase = Phase.RESOLVED
+    incident.resolved_at = incident.changed_at = scene.now
+    incident.resolved_by = by
+    scene.draft.timer(f"settle:{incident.key}", None)
+    scene.draft.timer(f"forget:{incident.key}", scene.now + scene.rulebook.defaults.forget_incident_after)
+    if incident.tallied:
+        scene.draft.timer(f"after:{incident.key}", None)
+    scene.line(incident, "resolved", why, by=by)
+    if not quiet:
+        paging.tell(scene, incident, "resolved", f"Resolved: {incident.title}", why, but=by)
+
+
+def forget(scene: Scene, incident: Incident) -> None:
+    """Drop an incident that ended long ago, and its group if that still leads to it."""
+    group: Group | None = scene.draft.get((GROUP, incident.group))
+    if group is not None and group.incident == incident.key:
+        scene.draft.put((GROUP, incident.group), None)
+    scene.draft.put((INCIDENT, incident.key), None)
+    scene.draft.put((TALLY, incident.key), None)
+
+
+def still_firing(alert: Alert | None) -> bool:
+    """Tell whether an alert counts as firing; a stale one does."""
+    return alert is not None and alert.state in (AlertState.FIRING, AlertState.STALE)
+
+
+def title_of(scene: Scene, fingerprint: str) -> str:
+    """Return the title of an alert as people know it."""
+    details = scene.draft.get((DETAILS, fingerprint))
+    return details.title if details is not None else fingerprint[:8]

@@ -1,0 +1,368 @@
+"""Whom to wake, when, and when to stop: escalation by policy, one page per incident, step and person.
+
+Paging begins as a timer, so that whatever was appended before it fires is decided first: a queued resolve cancels the
+page. The timer `page:<incident>` is the whole state of an escalation besides the incident's round and step.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from triage.memory import EFFECT
+from triage.model import (
+    ENDED,
+    HOUR,
+    MINUTE,
+    Effect,
+    EffectKind,
+    Incident,
+    Millis,
+    Phase,
+    Severity,
+    key_of,
+    short,
+)
+from triage.rulebook.types import Policy, Step
+from triage.scene import Scene
+
+LATE_AFTER: Final[Millis] = MINUTE
+"""A page this much later than it was due says so."""
+JOINED_WAIT: Final[Millis] = MINUTE
+"""How long alerts that join an acknowledged incident gather before the acknowledger is told."""
+TOLD_MAX: Final = 50
+"""How many people of one incident are remembered for its all-clear."""
+LAST_STEP: Final = 999
+"""The step number of the last resort."""
+
+
+def pages_people(severity: Severity) -> bool:
+    """Tell whether incidents of this severity demand an acknowledgement."""
+    return severity <= Severity.P1
+
+
+def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
+    """Begin an episode of paging at step 1, `wait` from now; low severities notify, or are only shown."""
+    if not incident.pageable:
+        scene.line(incident, "not-paged", "an anonymous report alone never pages")
+        return
+    if incident.severity is Severity.P2:
+        _begin_notifying(scene, incident)
+        return
+    if not pages_people(incident.severity):
+        scene.line(incident, "not-paged", f"{incident.severity} pages nobody; it is on the board")
+        return
+    incident.episode += 1
+    incident.round, incident.step = 0, -1
+    incident.acked_by, incident.acked_at = "", None
+    incident.page_at = scene.now + wait
+    scene.draft.timer(f"page:{incident.key}", incident.page_at)
+    if wait:
+        scene.line(incident, "waiting", f"first page in {wait // 1_000} s if it still fires")
+
+
+def _begin_notifying(scene: Scene, incident: Incident) -> None:
+    """P2: tell step 1 of the policy in office hours, without asking for an acknowledgement."""
+    opens = scene.rulebook.opens_at("office", scene.now)
+    due = scene.now if opens is None else max(opens, scene.now)
+    scene.draft.timer(f"notify:{incident.key}", due)
+    if due > scene.now:
+        scene.line(incident, "not-paged", "P2 waits for office hours")
+
+
+def raised(scene: Scene, incident: Incident, before: Severity) -> None:
+    """Page anew after a raise into P1 or P0; raises within a minute, not acknowledged between, count as one."""
+    if not pages_people(incident.severity):
+        if incident.severity is Severity.P2 and incident.pageable:
+            _begin_notifying(scene, incident)
+        return
+    together = scene.rulebook.defaults.raise_together
+    last, incident.raised_at = incident.raised_at, scene.now
+    owed = incident.page_at is not None and not incident.acked_by
+    if owed and incident.step < 0 and incident.lead == "":
+        return  # its first page is still to come, and will show the new severity
+    if owed and pages_people(before) and last is not None and scene.now - last <= together:
+        scene.line(incident, "not-paged", "raised again within a minute of the last raise: one page for both")
+        return
+    if incident.acked_by:
+        scene.line(incident, "unacknowledged", f"{incident.severity} voids the acknowledgement of {incident.acked_by}")
+    cancel_pending(scene, incident)
+    begin(scene, incident)
+
+
+def stop(scene: Scene, incident: Incident) -> None:
+    """Stop paging: no step is due any more, and pages not yet delivered are withdrawn."""
+    incident.page_at = None
+    for timer in ("page", "remind", "notify", "joined"):
+        scene.draft.timer(f"{timer}:{incident.key}", None)
+    incident.joined = 0
+    cancel_pending(scene, incident)
+
+
+def cancel_pending(scene: Scene, incident: Incident) -> None:
+    """Withdraw the pages that no provider has taken yet."""
+    for effect_id in incident.pending:
+        effect: Effect | None = scene.draft.get((EFFECT, effect_id))
+        if effect is not None:
+            scene.draft.put((EFFECT, effect_id), None)
+            scene.line(incident, "withdrawn", f"page to {effect.person} withdrawn before it was delivered", minor=True)
+    incident.pending = ()
+
+
+def fire(scene: Scene, incident: Incident) -> None:
+    """The timer `page:<incident>` is due: page the next step, and set the timer for the one after."""
+    due = incident.page_at
+    if due is None or incident.acked_by or incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    late = scene.now - due
+    late = late if late > LATE_AFTER else 0
+    policy = _policy(scene, incident)
+    steps = policy.steps_for(incident.severity)
+    if incident.lead:
+        lead, incident.lead = incident.lead, ""
+        if lead in scene.rulebook.people:
+            _page_step(
+                scene, incident, Step((lead,), steps[0].wait if steps else 5 * MINUTE), policy, late, "had it last"
+            )
+            return
+    incident.step += 1
+    if incident.step >= len(steps):
+        incident.step, incident.round = 0, incident.round + 1
+    if not steps or incident.round >= policy.rounds:
+        _last_resort(scene, incident, policy, late, "nobody acknowledged" if steps else "the policy has no steps")
+        return
+    why = f"step {incident.step + 1} of policy “{policy.name}”"
+    if incident.round:
+        why += f", round {incident.round + 1}"
+    _page_step(scene, incident, steps[incident.step], policy, late, why)
+
+
+def _policy(scene: Scene, incident: Incident) -> Policy:
+    """Return the incident's policy as the rules have it today; a deleted one becomes the default one."""
+    policies, defaults = scene.rulebook.policies, scene.rulebook.defaults
+    policy = policies.get(incident.policy)
+    if policy is not None:
+        return policy
+    scene.line(incident, "rules", f"policy “{incident.policy}” is gone; using “{defaults.policy}”")
+    tell_operator(
+        scene,
+        f"policy:{incident.policy}",
+        f"Escalation policy “{incident.policy}” is gone",
+        f"Incident {short(incident.key)} was escalating by it; “{defaults.policy}” is used instead.",
+    )
+    incident.policy = defaults.policy
+    return policies.get(defaults.policy) or Policy(defaults.policy, {})
+
+
+def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, late: Millis, why: str) -> None:
+    reached = 0
+    for name in dict.fromkeys(step.notify):
+        reached += _page(scene, incident, name, incident.step, late, why)
+    incident.page_at = scene.now + step.wait
+    if not reached:
+        scene.line(
+            incident, "unreachable", f"{why}: nobody of {', '.join(step.notify) or 'nobody'} has a contact method"
+        )
+        tell_operator(
+            scene,
+            f"unreachable:{policy.name}:{incident.step}",
+            f"Nobody can be reached in {why}",
+            "Its people are unknown or have no contact method. Mend oncall.yaml.",
+        )
+        incident.page_at = scene.now
+    scene.draft.timer(f"page:{incident.key}", incident.page_at)
+
+
+def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis, why: str) -> None:
+    """Page the last resort once, tell the operator, and end this escalation."""
+    incident.page_at = None
+    scene.draft.timer(f"page:{incident.key}", None)
+    people = scene.rulebook.last_resort
+    reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
+    if not reached:
+        scene.line(incident, "unreachable", f"{why}, and the last resort is empty")
+    tell_operator(
+        scene,
+        f"exhausted:{incident.key}:{incident.episode}",
+        f"Nobody has acknowledged: {incident.title}",
+        f"Policy “{policy.name}” is at its end ({why}); last resort: {', '.join(people) or 'nobody'}.",
+    )
+
+
+def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, why: str, method: int = 0) -> int:
+    """Make the page for one person by one contact method. Return how many were made: 0 when there is no method."""
+    person = scene.rulebook.people.get(name)
+    if person is None or method >= len(person.methods):
+        return 0
+    page_id = key_of(
+        "page",
+        incident.key,
+        str(incident.episode),
+        incident.severity.name,
+        str(incident.round),
+        str(step),
+        name,
+        str(method),
+    )
+    facts = facts_of(incident, f"{person.display or name}, {why}")
+    if late:
+        facts["late"] = f"{late // MINUTE} min"
+    effect = Effect(
+        id=page_id,
+        kind=EffectKind.PAGE,
+        incident=incident.key,
+        person=name,
+        target=person.methods[method],
+        title=incident.title,
+        facts=facts,
+        made_at=scene.now,
+        due=scene.now,
+        deadline=scene.now + scene.rulebook.defaults.page_deadline,
+        methods=person.methods,
+        method=method,
+        severity=incident.severity,
+        episode=incident.episode,
+        round=incident.round,
+        step=step,
+    )
+    scene.draft.put((EFFECT, page_id), effect)
+    incident.pending = (*incident.pending, page_id)
+    incident.pages += 1
+    if name not in incident.told and len(incident.told) < TOLD_MAX:
+        incident.told = (*incident.told, name)
+    by = effect.target.partition(":")[0]
+    delayed = f", {late // MINUTE} min late" if late else ""
+    scene.line(incident, "page", f"paging {name} by {by}: {why}{delayed}")
+    return 1
+
+
+def next_method(scene: Scene, incident: Incident, failed: Effect) -> bool:
+    """Page the same person by their next contact method. Return whether there was one."""
+    why = f"{failed.target.partition(':')[0]} failed; {failed.facts.get('why', '').partition(', ')[2]}"
+    return bool(_page(scene, incident, failed.person, failed.step, 0, why, failed.method + 1))
+
+
+def facts_of(incident: Incident, why: str) -> dict[str, str]:
+    """Return what a message says, as texts; times in milliseconds since the epoch."""
+    return {
+        "severity": incident.severity.name,
+        "title": incident.title,
+        "service": incident.service,
+        "since": str(incident.opened_at),
+        "why": why,
+        "alerts": str(incident.alerts),
+        "firing": str(incident.firing),
+        "runbook": incident.runbook,
+        "incident": short(incident.key),
+        "phase": incident.phase.value,
+    }
+
+
+def notify_step(scene: Scene, incident: Incident) -> None:
+    """The timer `notify:<incident>` is due: tell step 1 of the policy, asking nothing."""
+    if incident.phase is Phase.MONITORING or incident.phase in ENDED or incident.severity is not Severity.P2:
+        return
+    steps = _policy(scene, incident).steps_for(incident.severity)
+    people = steps[0].notify if steps else scene.rulebook.last_resort
+    for name in dict.fromkeys(people):
+        if name not in incident.told and len(incident.told) < TOLD_MAX:
+            incident.told = (*incident.told, name)
+        notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", "Nobody was woken for this.")
+
+
+def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but: str = "") -> None:
+    """Send a low-urgency notification to everybody who was paged for this incident, except `but`."""
+    for name in incident.told:
+        if name != but:
+            notify(scene, incident, name, what, title, text)
+
+
+def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str) -> None:
+    """Send one person a notification by their first contact method. It demands nothing."""
+    person = scene.rulebook.people.get(name)
+    if person is None or not person.methods:
+        return
+    effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
+    facts = facts_of(incident, f"{person.display or name} was told of this incident")
+    facts["text"] = text
+    effect = Effect(
+        id=effect_id,
+        kind=EffectKind.NOTIFICATION,
+        incident=incident.key,
+        person=name,
+        target=person.methods[0],
+        title=title,
+        facts=facts,
+        made_at=scene.now,
+        due=scene.now,
+        deadline=scene.now + HOUR,
+        methods=person.methods,
+        severity=incident.severity,
+    )
+    scene.draft.put((EFFECT, effect_id), effect)
+    scene.line(incident, "notification", f"telling {name}: {title}", minor=True)
+
+
+def note_joined(scene: Scene, incident: Incident) -> None:
+    """An alert joined: an acknowledger hears of it, gathered over a minute."""
+    if not incident.acked_by or incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    if incident.joined == 0:
+        scene.draft.timer(f"joined:{incident.key}", scene.now + JOINED_WAIT)
+    incident.joined += 1
+
+
+def tell_joined(scene: Scene, incident: Incident) -> None:
+    """The timer `joined:<incident>` is due: tell the acknowledger how many alerts joined."""
+    count, incident.joined = incident.joined, 0
+    if incident.acked_by and count:
+        alerts = "1 more alert" if count == 1 else f"{count} more alerts"
+        text = f"{alerts} joined; {incident.firing} fire now. You have it; nobody else is paged."
+        notify(scene, incident, incident.acked_by, "joined", f"{alerts}: {incident.title}", text)
+
+
+def remind(scene: Scene, incident: Incident) -> None:
+    """The timer `remind:<incident>` is due: acknowledged and forgotten, so page again from the acknowledger."""
+    if incident.phase is not Phase.TRIAGED or not incident.acked_by:
+        return
+    after = scene.rulebook.defaults.remind_after.get(incident.severity.name)
+    if after is None or incident.human_at is None:
+        return
+    due = incident.human_at + after
+    if due > scene.now:
+        scene.draft.timer(f"remind:{incident.key}", due)
+        return
+    scene.line(
+        incident, "forgotten", f"acknowledged by {incident.acked_by}, then {after // MINUTE} min without a human action"
+    )
+    incident.lead = incident.acked_by
+    begin(scene, incident)
+
+
+def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
+    """Tell the operators that Tocsin needs care: once per topic and hour."""
+    meta = scene.draft.meta()
+    last = meta.operator_told.get(topic)
+    if last is not None and scene.now - last < HOUR:
+        return
+    from_now = {name: at for name, at in meta.operator_told.items() if scene.now - at < HOUR}
+    edited = scene.edit_meta()
+    edited.operator_told = {**from_now, topic: scene.now}
+    for name in scene.rulebook.operators:
+        person = scene.rulebook.people.get(name)
+        if person is None or not person.methods:
+            continue
+        effect_id = key_of("operator", topic, scene.entry, name)
+        effect = Effect(
+            id=effect_id,
+            kind=EffectKind.OPERATOR,
+            incident="",
+            person=name,
+            target=person.methods[0],
+            title=title,
+            facts={"title": title, "text": text, "topic": topic},
+            made_at=scene.now,
+            due=scene.now,
+            deadline=scene.now + HOUR,
+            methods=person.methods,
+        )
+        scene.draft.put((EFFECT, effect_id), effect)

@@ -1,0 +1,168 @@
+"""The one place where state is written: everything a batch of entries changes, in one fenced transaction.
+
+`WATCH cursor … MULTI/EXEC`. Killed before: nothing happened. Killed after: all of it did. Two at once: one EXEC fails,
+and that drain starts over from what the store says. The digest binds each commit to the one before, and is what
+`tocsin audit --replay` finds again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import redis
+
+from triage.memory import EFFECT, INCIDENT, Changes
+from triage.model import ENDED, Effect, Incident
+from triage.store import keys
+from triage.store.memory import ENCODER, field_of
+
+GENESIS: Final = "0-0"
+
+
+class Fenced(Exception):
+    """Somebody else committed meanwhile: drop the memory and start over from the store's cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything up to `entry` is decided. `token` names the commit that said so, `digest` binds all history so far."""
+
+    entry: str = GENESIS
+    token: str = "-"  # noqa: S105  a commit's name, no secret
+    digest: str = "-"
+
+    @classmethod
+    def read(cls, client: redis.Redis) -> Cursor:
+        """Return the store's cursor; the beginning of time when there is none."""
+        return cls.parse(cast("bytes | None", client.get(keys.CURSOR)))
+
+    @classmethod
+    def parse(cls, raw: bytes | None) -> Cursor:
+        return cls(*raw.decode().split(" ")) if raw else cls()
+
+    def __str__(self) -> str:
+        return f"{self.entry} {self.token} {self.digest}"
+
+
+@dataclass(slots=True)
+class Encoded:
+    """The changes of a batch as bytes, and the digest over them."""
+
+    hashes: dict[str, tuple[list[bytes], list[bytes]]]
+    lines: dict[str, list[bytes]]
+    decisions: list[tuple[str, bytes, bytes]]
+    dead_letters: list[tuple[str, bytes]]
+    digest: str
+
+
+def encode(changes: Changes, before: str) -> Encoded:
+    """Encode `changes` once, for writing and for the digest that follows `before`."""
+    hashes: dict[str, tuple[list[bytes], list[bytes]]] = {}
+    for key, value in changes.puts.items():
+        fields, values = hashes.setdefault(key[0], ([], []))
+        fields.append(field_of(key))
+        values.append(b"" if value is None else ENCODER.encode(value))
+    lines: dict[str, list[bytes]] = {}
+    for incident, line in changes.lines:
+        lines.setdefault(incident, []).append(ENCODER.encode(line))
+    decisions = [(entry, b"d", ENCODER.encode(made)) for entry, made in changes.decisions.items()]
+    decisions += [(entry, b"a", ENCODER.encode(answer)) for entry, answer in changes.answers.items()]
+    dead_letters = [(entry, ENCODER.encode(body)) for entry, body in changes.dead_letters.items()]
+    hasher = hashlib.blake2b(before.encode(), digest_size=16)
+    hasher.update(ENCODER.encode((hashes, lines, decisions, dead_letters, changes.timers, changes.members)))
+    return Encoded(hashes, lines, decisions, dead_letters, hasher.hexdigest())
+
+
+def commit(
+    client: redis.Redis, cursor: Cursor, first: str, last: str, token: str, version: int, changes: Changes
+) -> Cursor:
+    """Write `changes`, decided from entries `first` to `last`, and return the new cursor.
+
+    Raises Fenced when the store's cursor is not `cursor` any more (nothing was written), and redis.RedisError when the
+    outcome is unknown: read the cursor again to learn it.
+    """
+    encoded = encode(changes, cursor.digest)
+    after = Cursor(last, token, encoded.digest)
+    with client.pipeline(transaction=True) as pipe:
+        pipe.watch(keys.CURSOR)
+        if Cursor.parse(cast("bytes | None", pipe.get(keys.CURSOR))) != cursor:
+            raise Fenced
+        pipe.multi()
+        _write_memory(pipe, encoded)
+        _write_indexes(pipe, changes)
+        for incident, lines in encoded.lines.items():
+            pipe.rpush(keys.timeline(incident), *lines)
+        for entry, field, body in encoded.decisions:
+            pipe.xadd(keys.DECISIONS, {field: body}, id=entry)
+        for entry, body in encoded.dead_letters:
+            pipe.xadd(keys.DEAD_LETTERS, {b"b": body}, id=entry)
+        pipe.xadd(keys.COMMITS, {b"c": f"{first} {last}", b"g": encoded.digest, b"v": version}, id=last)
+        pipe.set(keys.CURSOR, str(after))
+        try:
+            pipe.execute()
+        except redis.WatchError:
+            raise Fenced from None
+    return after
+
+
+def _write_memory(pipe: Any, encoded: Encoded) -> None:
+    for family, (fields, values) in encoded.hashes.items():
+        pairs: list[bytes] = []
+        gone: list[bytes] = []
+        for field, value in zip(fields, values, strict=True):
+            if value:
+                pairs += (field, value)
+            else:
+                gone.append(field)
+        if pairs:
+            pipe.execute_command("HSET", keys.family(family), *pairs)
+        if gone:
+            pipe.hdel(keys.family(family), *gone)
+
+
+def _write_indexes(pipe: Any, changes: Changes) -> None:
+    """Write what can be derived from the changes and is kept for those who look things up."""
+    timers = {name: due for name, due in changes.timers.items() if due is not None}
+    if timers:
+        pipe.zadd(keys.TIMERS, timers)
+    cancelled = [name for name, due in changes.timers.items() if due is None]
+    if cancelled:
+        pipe.zrem(keys.TIMERS, *cancelled)
+    for incident, members in changes.members.items():
+        joined = [bytes.fromhex(name) for name, joins in members.items() if joins]
+        left = [bytes.fromhex(name) for name, joins in members.items() if not joins]
+        if joined:
+            pipe.sadd(keys.members(incident), *joined)
+        if left:
+            pipe.srem(keys.members(incident), *left)
+    for (family, name), value in changes.puts.items():
+        if family == INCIDENT:
+            _index_incident(pipe, name, cast("Incident | None", value))
+        elif family == EFFECT:
+            _index_effect(pipe, name, cast("Effect | None", value))
+
+
+def _index_incident(pipe: Any, key: str, incident: Incident | None) -> None:
+    if incident is None:
+        for index in (keys.OPEN, keys.ALL, keys.NAMES):
+            pipe.zrem(index, key)
+        pipe.delete(keys.members(key), keys.timeline(key))
+        return
+    if incident.phase in ENDED:
+        pipe.zrem(keys.OPEN, key)
+    else:
+        pipe.zadd(keys.OPEN, {key: incident.opened_at})
+    pipe.zadd(keys.ALL, {key: incident.opened_at})
+    pipe.zadd(keys.NAMES, {key: 0})
+
+
+def _index_effect(pipe: Any, effect_id: str, effect: Effect | None) -> None:
+    """A decided result, or a withdrawal, ends the claim on the effect."""
+    pipe.hdel(keys.CLAIMS, effect_id)
+    pipe.delete(keys.claim(effect_id))
+    if effect is None:
+        pipe.zrem(keys.DUE, effect_id)
+    else:
+        pipe.zadd(keys.DUE, {effect_id: effect.due})

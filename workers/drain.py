@@ -1,0 +1,262 @@
+"""The drain: reads the journal after the cursor, decides, commits. Start reading here, then `triage/decide.py`.
+
+One drain decides at a time: it holds the lease, which is for efficiency. What makes two at once harmless is the fence
+in `triage.store.commit`: a commit counts only if the cursor is still where this drain's memory was valid.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final, cast
+
+import redis
+import structlog
+
+from triage.decide import VERSION, decide, needs, then_needs
+from triage.memory import GROUP, INCIDENT, THE_LEDGER, THE_META, THE_RULES, Changes, Key, Missing
+from triage.model import Entry, Events, Group, Meta, Millis, Rules, RulesLoaded, Tick
+from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
+from triage.store import checkpoint, journal, keys, retention
+from triage.store.client import BLOCK_S
+from triage.store.commit import Cursor, Fenced, commit
+from triage.store.memory import Batch, Cache
+from triage.timers import LIMIT
+from workers.lines import write_lines
+
+BATCH_EVENTS: Final = 2_048
+"""A batch is committed when it holds this many events."""
+READ_ENTRIES: Final = 512
+"""How many entries are read from the journal at once."""
+LEASE_MS: Final = 10_000
+"""How long a lease lives without renewal: after a drain is killed, another takes over within this time."""
+RENEW_S: Final = 2.0
+"""How often a living drain renews its lease, in seconds."""
+
+Clock = Callable[[], Millis]
+log = structlog.get_logger("tocsin.drain")
+
+
+def wall_clock() -> Millis:
+    """Return the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Drain:
+    """Decides the journal. One per process; its memory is a cache, dropped on any doubt.
+
+    `on_effects` is called after each commit that may have made an effect due.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        clock: Clock = wall_clock,
+        name: str = "",
+        on_effects: Callable[[], None] | None = None,
+        kept: retention.Retention | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._token = f"{name or 'drain'}-{secrets.token_hex(6)}"
+        self._on_effects = on_effects or (lambda: None)
+        self._retention = kept
+        self._rulebook: Rulebook = EMPTY
+        self._renewed = 0.0
+        self._commits = 0
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget everything that was read from the store; the next step reads it again."""
+        self._cache = Cache()
+        self._cursor: Cursor | None = None
+        self._ahead: list[Entry] = []
+        self._ticked = ""
+        self._rules_digest: str | None = None
+
+    def run(self, duration_s: float, stop: Callable[[], bool] = lambda: False) -> None:
+        """Decide for `duration_s` seconds or until `stop()`, waiting first for whoever holds the lease.
+
+        Raises redis.RedisError when the store fails; the memory is dropped then, and nothing is half done.
+        """
+        ends = time.monotonic() + duration_s
+        try:
+            while time.monotonic() < ends and not stop():
+                if self.hold_lease():
+                    self.step(block_ms=int(BLOCK_S * 1_000))
+                else:
+                    time.sleep(0.02)
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self.release_lease()
+
+    def hold_lease(self) -> bool:
+        """Take the lease or renew it. Return whether this drain holds it."""
+        now = time.monotonic()
+        if self._renewed and now - self._renewed < RENEW_S:
+            return True
+        mine = self._token.encode()
+        if self._client.set(keys.LEASE, self._token, nx=True, px=LEASE_MS):
+            self.drop()
+        elif self._client.get(keys.LEASE) == mine:
+            self._client.pexpire(keys.LEASE, LEASE_MS)
+        else:
+            self._renewed = 0.0
+            return False
+        self._renewed = now
+        return True
+
+    def release_lease(self) -> None:
+        """Give the lease up, if it is ours, so that the next drain starts at once."""
+        self._renewed = 0.0
+        try:
+            if self._client.get(keys.LEASE) == self._token.encode():
+                self._client.delete(keys.LEASE)
+        except redis.RedisError:
+            log.warning("lease not released; it expires by itself", lease_ms=LEASE_MS)
+
+    def step(self, block_ms: int | None = None) -> int:
+        """Decide and commit one batch, waiting for entries up to `block_ms`. Return how many entries were decided."""
+        try:
+            cursor = self._cursor or self._begin()
+            self._tick_if_due(cursor)
+            batch = self._read(cursor, block_ms)
+            if not batch:
+                return 0
+            self._commit(cursor, batch)
+        except Fenced:
+            log.info("another drain committed; starting over from the store")
+            self.drop()
+            return 0
+        except BaseException:
+            self.drop()
+            raise
+        return len(batch)
+
+    def _begin(self) -> Cursor:
+        """Read the cursor; write a checkpoint first when another version of `decide` made the memory."""
+        cursor = Cursor.read(self._client)
+        self._cache.load(self._client, [THE_META, THE_RULES])
+        meta = cast("Meta | None", self._cache.get(THE_META))
+        if meta is not None and meta.version != VERSION:
+            log.info("checkpoint before a new version decides", before=meta.version, now=VERSION)
+            checkpoint.write(self._client, cursor, VERSION, self._clock())
+        self._use_rules()
+        self._cursor = cursor
+        return cursor
+
+    def _use_rules(self) -> None:
+        """Compile the rules in force, if they are not compiled already."""
+        rules = cast("Rules | None", self._cache.get(THE_RULES))
+        digest = rules.digest if rules is not None else ""
+        if digest == self._rules_digest:
+            return
+        self._rules_digest = digest
+        self._rulebook = rulebook_of(rules)
+
+    def _tick_if_due(self, cursor: Cursor) -> None:
+        """Append a tick when a timer is due and none is on its way."""
+        if self._ticked and _after(self._ticked, cursor.entry):
+            return
+        now = self._clock()
+        if self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=1):
+            self._ticked = journal.append(self._client, Tick(), now)
+
+    def _read(self, cursor: Cursor, block_ms: int | None) -> list[Entry]:
+        """Return the next batch. Ticks begin one, since they need committed timers; new rules end one."""
+        if not self._ahead:
+            self._ahead = journal.read(self._client, cursor.entry, READ_ENTRIES, self._until_next_timer(block_ms))
+        batch: list[Entry] = []
+        events = 0
+        for entry in self._ahead:
+            if isinstance(entry.body, Tick) and batch:
+                break
+            batch.append(entry)
+            events += len(entry.body.events) if isinstance(entry.body, Events) else 1
+            if events >= BATCH_EVENTS or isinstance(entry.body, RulesLoaded):
+                break
+        del self._ahead[: len(batch)]
+        return batch
+
+    def _until_next_timer(self, block_ms: int | None) -> int | None:
+        if block_ms is None:
+            return None
+        soonest = cast("list[tuple[bytes, float]]", self._client.zrange(keys.TIMERS, 0, 0, withscores=True))
+        if not soonest:
+            return block_ms
+        return max(1, min(block_ms, int(soonest[0][1]) - self._clock()))
+
+    def _commit(self, cursor: Cursor, entries: list[Entry]) -> None:
+        due = self._due(entries[0])
+        changes = self._decide(entries, due)
+        self._cursor = commit(self._client, cursor, entries[0].id, entries[-1].id, self._token, VERSION, changes)
+        self._cache.apply(changes)
+        if any(family == "effect" and value is not None for (family, _), value in changes.puts.items()):
+            self._on_effects()
+        write_lines(entries, changes)
+        if THE_RULES in changes.puts:
+            self._cache.load(self._client, [THE_RULES])
+            self._use_rules()
+        self._commits += 1
+        if self._retention is not None:
+            self._retention.keep(self._client, self._cursor, VERSION, self._clock())
+
+    def _due(self, entry: Entry) -> list[str]:
+        """Return the timers that this tick fires: those due by its time, soonest first."""
+        if not isinstance(entry.body, Tick):
+            return []
+        self._load_missing({THE_META})
+        meta = cast("Meta | None", self._cache.get(THE_META))
+        now = max(entry.at, meta.now if meta is not None else 0)
+        names = cast("list[bytes]", self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=LIMIT))
+        return [name.decode() for name in names]
+
+    def _decide(self, entries: list[Entry], due: list[str]) -> Changes:
+        batch = Batch(self._cache)
+        self._prefetch(entries, due, batch)
+        for entry in entries:
+            while True:
+                try:
+                    changes = decide(batch, entry, self._rulebook, due if isinstance(entry.body, Tick) else ())
+                    break
+                except Missing as missing:
+                    self._cache.load(self._client, [missing.key])
+            batch.changes.absorb(changes)
+        return batch.changes
+
+    def _prefetch(self, entries: list[Entry], due: list[str], batch: Batch) -> None:
+        """Load what the batch will read, in three round trips: what it names, its groups, their incidents."""
+        first: set[Key] = {THE_META, THE_LEDGER}
+        for entry in entries:
+            first.update(needs(entry, due if isinstance(entry.body, Tick) else ()))
+        self._load_missing(first)
+        second: set[Key] = set()
+        for entry in entries:
+            second.update(then_needs(entry, self._rulebook, batch))
+        self._load_missing(second)
+        groups = [cast("Group | None", batch.get(key)) for key in second if key[0] == GROUP]
+        self._load_missing({(INCIDENT, group.incident) for group in groups if group is not None})
+
+    def _load_missing(self, wanted: set[Key]) -> None:
+        missing = sorted(key for key in wanted if key not in self._cache.values)
+        if missing:
+            self._cache.load(self._client, missing)
+
+
+def rulebook_of(rules: Rules | None) -> Rulebook:
+    """Return the compiled rules; the built-in defaults when there are none, or when this version refuses them."""
+    if rules is None or not rules.files:
+        return EMPTY
+    try:
+        return compile_files(rules.files)
+    except RulesError:
+        log.exception("the rules in force do not compile in this version; using the defaults")
+        return EMPTY
+
+
+def _after(one: str, other: str) -> bool:
+    """Tell whether stream id `one` comes after `other`."""
+    return tuple(map(int, one.split("-"))) > tuple(map(int, other.split("-")))
