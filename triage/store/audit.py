@@ -56,7 +56,7 @@ def _balance(client: redis.Redis, report: Report) -> None:
             pipe.get(keys.ACCEPTED)
             pipe.hget(keys.family("ledger"), "")
             pipe.xrange(keys.JOURNAL, min=f"({cursor.entry}", max="+", count=100_000)
-            again, accepted, ledger, waiting = cast("list[Any]", pipe.execute())
+            again, accepted, ledger, waiting = pipe.execute()
         if Cursor.parse(again) == cursor:
             break
     else:

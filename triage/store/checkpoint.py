@@ -39,7 +39,7 @@ def write(client: redis.Redis, cursor: Cursor, version: int, at: Millis) -> int:
     """
     chunks = [zlib.compress(ENCODER.encode(chunk), 1) for chunk in _chunks(client)]
     with client.pipeline(transaction=True) as pipe:
-        pipe.watch(keys.CURSOR)
+        cast("Any", pipe).watch(keys.CURSOR)
         if Cursor.parse(cast("bytes | None", pipe.get(keys.CURSOR))) != cursor:
             raise Fenced
         pipe.multi()

@@ -86,7 +86,7 @@ def commit(
     encoded = encode(changes, cursor.digest)
     after = Cursor(last, token, encoded.digest)
     with client.pipeline(transaction=True) as pipe:
-        pipe.watch(keys.CURSOR)
+        cast("Any", pipe).watch(keys.CURSOR)
         if Cursor.parse(cast("bytes | None", pipe.get(keys.CURSOR))) != cursor:
             raise Fenced
         pipe.multi()

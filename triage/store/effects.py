@@ -121,17 +121,27 @@ def _claim_one(client: redis.Redis, effect_id: str, now: Millis, lease_ms: Milli
     return Claimed(_DECODER.decode(raw), count)
 
 
-def report(client: redis.Redis, result: Result, at: Millis) -> None:
+def report(client: redis.Redis, result: Result, token: str, at: Millis) -> None:
     """Append the result of one attempt to the journal, and keep the effect claimed until that result is decided.
 
     Both in one transaction: between "appended" and "decided" the effect is still due, and however long the drain is
-    away it must not be sent again. Raises redis.RedisError; then the claim ends with its lease and the effect is
-    delivered again under the same id.
+    away it must not be sent again. A claim that is no longer ours is not touched: somebody else may be at the next
+    attempt. Raises redis.RedisError; it may be appended all the same, and bears being appended twice.
     """
+    key = keys.claim(result.effect)
+    entry = cast("Any", journal.fields(result, at))
     with client.pipeline() as pipe:
-        pipe.xadd(keys.JOURNAL, cast("Any", journal.fields(result, at)))
-        pipe.set(keys.claim(result.effect), "reported", px=REPORTED_MS)
-        pipe.execute()
+        try:
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+            if cast("bytes | None", pipe.get(key)) == token.encode():
+                pipe.multi()
+                pipe.xadd(keys.JOURNAL, entry)
+                pipe.set(key, "reported", px=REPORTED_MS)
+                pipe.execute()
+                return
+        except redis.WatchError:
+            pass  # the lease ended just now
+    client.xadd(keys.JOURNAL, entry)
 
 
 def release(client: redis.Redis, effect_id: str, token: str) -> bool:

@@ -34,7 +34,7 @@ def id_of(family: str, field: bytes) -> str:
 
 def value_of(family: str, raw: bytes) -> msgspec.Struct:
     """Return the struct that a hash value encodes."""
-    return cast("msgspec.Struct", _DECODERS[family].decode(raw))
+    return _DECODERS[family].decode(raw)
 
 
 class Cache:

@@ -40,7 +40,7 @@ class Retention:
     def keep(self, client: redis.Redis, cursor: Cursor, version: int, now: Millis) -> None:
         """Trim what is too old, at most once per `every_ms`; a checkpoint is written first."""
         self._commits += 1
-        crowded = self._commits % 1_000 == 0 and cast("int", client.xlen(keys.JOURNAL)) > self.entries_max * 5 // 4
+        crowded = self._commits % 1_000 == 0 and client.xlen(keys.JOURNAL) > self.entries_max * 5 // 4
         if self._last == 0:
             self._last = now
         if not crowded and now - self._last < self.every_ms:
@@ -56,7 +56,7 @@ class Retention:
         if not first:
             return None
         by_age = now - self.keep_ms
-        surplus = cast("int", client.xlen(keys.JOURNAL)) - self.entries_max
+        surplus = client.xlen(keys.JOURNAL) - self.entries_max
         if surplus > 0:
             nth = cast("Any", client.xrange(keys.JOURNAL, count=min(surplus, 100_000)))[-1][0].decode()
             by_age = max(by_age, int(nth.partition("-")[0]))
