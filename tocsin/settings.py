@@ -166,30 +166,26 @@ class Settings:
     web_external_url: str = _setting(
         "web.external-url", "", "URL under which people reach Tocsin, for links in messages.", _url, shown="(none)"
     )
-    web_max_body: int = _setting("web.max-body", "8MiB", "Largest body, before and after unpacking.", _size)
-    web_max_nesting: int = _setting("web.max-nesting", "32", "Deepest nesting of a JSON body.", _number(4, 256))
-    web_max_labels: int = _setting(
-        "web.max-labels", "128", "Most labels (and most annotations) kept of one event.", _number(8, 4096)
-    )
-    web_max_label_size: int = _setting(
-        "web.max-label-size", "4KiB", "Longest label value kept; what is longer is cut.", _size
-    )
-    web_max_text_size: int = _setting("web.max-text-size", "16KiB", "Longest title or annotation kept.", _size)
+    web_max_body: int = _setting("web.max-body", "4MiB", "Largest body, before and after unpacking.", _size)
+    web_max_nesting: int = _setting("web.max-nesting", "64", "Deepest nesting of a JSON body.", _number(4, 256))
     web_max_dead_letter: int = _setting(
-        "web.max-dead-letter", "64KiB", "How much of an unreadable body is kept.", _size
+        "web.max-dead-letter", "256KiB", "How much of an unreadable body is kept.", _size
     )
-    web_max_connections: int = _setting(
-        "web.max-connections", "4096", "Most open connections at once.", _number(1, 1_000_000)
+    web_max_connections: int = _setting("web.max-connections", "1024", "Most open connections.", _number(1, 1_000_000))
+    web_max_waiting: int = _setting(
+        "web.max-waiting", "10000", "Most requests that wait for the store; more get 503.", _number(1, 1_000_000)
     )
-    web_header_timeout: int = _setting(
-        "web.header-timeout", "10s", "How long the headers of a request may take.", _duration
-    )
-    web_body_timeout: int = _setting("web.body-timeout", "30s", "How long the body of a request may take.", _duration)
+    web_header_timeout: int = _setting("web.header-timeout", "10s", "How long headers may take to arrive.", _duration)
+    web_body_timeout: int = _setting("web.body-timeout", "10s", "How long a body may take to arrive.", _duration)
+    web_keep_alive: int = _setting("web.keep-alive", "75s", "How long an idle connection stays open.", _duration)
     web_shutdown_timeout: int = _setting(
         "web.shutdown-timeout", "10s", "How long requests may finish after SIGTERM.", _duration
     )
-    web_max_store_memory: int = _setting(
-        "web.max-store-memory", "4GiB", "Memory of the store beyond which the door answers 503.", _size
+    store_max_memory: int = _setting(
+        "store.max-memory", "4GiB", "Memory of the store beyond which the door answers 503.", _size
+    )
+    store_min_disk: int = _setting(
+        "store.min-disk", "256MiB", "Free space of storage.path below which the door answers 503.", _size
     )
     storage_path: Path = _setting(
         "storage.path",
@@ -244,13 +240,13 @@ class Settings:
     url: str = _setting(
         "url", "", "Tocsin to talk to.", _url, scope=frozenset({CLIENT}), shown="where `tocsin up` listens"
     )
-    token: str = _setting(
-        "token",
+    admin_token: str = _setting(
+        "admin.token",
         "",
-        "Token for changing anything.",
-        scope=frozenset({CLIENT}),
+        "Token for changing anything through the REST API and /-/reload.",
+        scope=ALL,
         secret=True,
-        shown="<storage.path>/admin.token",
+        shown="the text of <storage.path>/admin.token",
     )
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -266,8 +262,16 @@ class Settings:
 
 def _as_text(spec: Spec, value: Any) -> str:
     if spec.parse is _duration:
-        return f"{value}ms"
+        return _in_units(value, list(_UNITS.items()))
+    if spec.parse is _size:
+        return _in_units(value, [("", 1), ("KiB", 1024), ("MiB", 1024**2), ("GiB", 1024**3)])
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _in_units(value: int, units: list[tuple[str, int]]) -> str:
+    """Return a number in the largest unit that divides it, which the parser reads back to the same."""
+    name, factor = next((name, factor) for name, factor in reversed(units) if value % factor == 0)
+    return f"{value // factor}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +352,20 @@ def _with_paths(values: dict[str, Any], origins: dict[str, str], environ: Mappin
     if origins["rules.path"] == "default":
         values["rules_path"] = values["storage_path"] / "rules"
     return Settings(**values, origins=origins)
+
+
+def lookup(name: str) -> str | None:
+    """Return the secret `${name}` of a rule: the variable, or the text of the file `name_FILE` names; else None."""
+    value = os.environ.get(name)
+    if value:
+        return value
+    file = os.environ.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def runtime_directory(environ: Mapping[str, str] | None = None) -> Path | None:

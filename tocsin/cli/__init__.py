@@ -1,0 +1,54 @@
+"""The command line. Each command is a module that is imported when it is called, so that `tocsin --help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from tocsin import __version__
+
+COMMANDS: Final = {
+    "up": ("up", "Run everything here: embedded store, receiver, workers."),
+    "serve": ("halves", "Run a receiver: the senders' and the people's door."),
+    "work": ("halves", "Run the workers: decide what arrived, tell people."),
+    "init": ("init", "Write the starting rules and the admin token."),
+    "check": ("rules", "Check the rules and show every problem at once."),
+    "test": ("rules", "Play the rules' tests under a moved clock."),
+    "parse": ("rules", "Show what an adapter and the rules make of a sample."),
+    "send": ("people", "Post a payload file to a running Tocsin."),
+    "incidents": ("people", "List incidents, or show one."),
+    "ack": ("people", "Acknowledge an incident."),
+    "resolve": ("people", "Resolve an incident."),
+    "why": ("inspect", "Say why an event, alert or incident ended as it did."),
+    "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),
+    "dead-letters": ("inspect", "List, show and send again what could not be read."),
+    "settings": ("settings", "List the settings in effect and where each came from."),
+}
+"""Command → its module in this package, and its line in the overview."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tocsin.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Take in every alert, decide by your rules what it means, and wake the right person once.
+
+    Try `tocsin up`. Settings are flags, TOCSIN_ variables, or both: `tocsin settings` lists them.
+    """

@@ -1,0 +1,118 @@
+"""`/metrics`: read from the store at each scrape: counters survive restarts, and every receiver says the same."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tocsin import __version__
+from triage.model import Incident, Millis, Rules
+from triage.store import queries, standing
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+WORKER_SILENT_MS: Final[Millis] = 30_000
+"""A worker that gave no sign of life for this long counts as gone."""
+
+
+class _Scrape(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+
+
+async def scrape(client: queries.Client) -> bytes:
+    """Return the metrics in Prometheus' text format. Raises one of `queries.DOWN` when the store does not answer."""
+    now = time.time_ns() // 1_000_000
+    ledger = await standing.ledger(client)
+    vitals = await standing.vitals(client)
+    rules = await standing.rules(client)
+    workers = await standing.workers(client)
+    incidents, _ = await queries.open_incidents(client)
+    families = [
+        *_build(),
+        *_ledger(ledger),
+        *_vitals(vitals, now),
+        *_rules(rules),
+        *_incidents(incidents),
+        *_workers(workers, now),
+    ]
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(families))
+    return generate_latest(registry)
+
+
+def _build() -> Iterator[Metric]:
+    yield InfoMetricFamily(
+        "tocsin_build", "What runs here.", {"version": __version__, "python": platform.python_version()}
+    )
+
+
+def _counter(name: str, help_: str, labels: list[str], counts: dict[str, int]) -> Metric:
+    """Return a counter from ledger counts, whose keys are the label values joined by `/`."""
+    family = CounterMetricFamily(name, help_, labels=labels)
+    for key, count in sorted(counts.items()):
+        values = key.split("/", len(labels) - 1)
+        family.add_metric(values + [""] * (len(labels) - len(values)), count)
+    return family
+
+
+def _ledger(view: standing.LedgerView) -> Iterator[Metric]:
+    ledger = view.ledger
+    yield CounterMetricFamily("tocsin_events_accepted", "Events answered with 202, ever.", value=view.accepted)
+    yield GaugeMetricFamily(
+        "tocsin_events_undecided", "Accepted events that triage has not decided.", value=view.undecided
+    )
+    yield _counter(
+        "tocsin_events_decided", "Decided events by outcome and reason.", ["outcome", "reason"], ledger.outcomes
+    )
+    yield _counter(
+        "tocsin_alerts_received", "Decided events by source and status.", ["source", "status"], ledger.sources
+    )
+    yield _counter(
+        "tocsin_notifications", "Attempts to tell somebody, by how they ended.", ["ending"], ledger.deliveries
+    )
+    yield _counter("tocsin_dead_letters", "Bodies that could not be read, by source.", ["source"], ledger.dead_letters)
+
+
+def _vitals(vitals: standing.Vitals, now: Millis) -> Iterator[Metric]:
+    lag_ms = max(0, now - vitals.due_at) if vitals.due_at is not None else 0
+    yield GaugeMetricFamily("tocsin_triage_lease_held", "1 while a drain holds the journal.", value=vitals.lease_held)
+    yield GaugeMetricFamily("tocsin_timers_pending", "Timers that are set.", value=vitals.timers)
+    yield GaugeMetricFamily("tocsin_timer_lag_seconds", "How long the soonest timer is overdue.", value=lag_ms / 1000)
+    yield GaugeMetricFamily("tocsin_effects_pending", "Messages that still have to be sent.", value=vitals.effects)
+    yield GaugeMetricFamily("tocsin_alerts_remembered", "Alerts in memory, firing or not.", value=vitals.remembered)
+    yield GaugeMetricFamily("tocsin_journal_entries", "Journal entries in the store.", value=vitals.journal)
+
+
+def _rules(rules: Rules | None) -> Iterator[Metric]:
+    good = rules is not None and not rules.refused
+    yield GaugeMetricFamily(
+        "tocsin_config_last_reload_successful", "1 if the last change of the rules was taken.", value=good
+    )
+    loaded_s = rules.loaded_at / 1000 if rules is not None else 0
+    yield GaugeMetricFamily(
+        "tocsin_config_last_reload_success_timestamp_seconds", "When the rules in force were loaded.", value=loaded_s
+    )
+
+
+def _incidents(incidents: list[Incident]) -> Iterator[Metric]:
+    family = GaugeMetricFamily("tocsin_incidents", "Open incidents.", labels=["phase", "severity"])
+    for (phase, severity), count in sorted(Counter((one.phase.value, one.severity.name) for one in incidents).items()):
+        family.add_metric([phase, severity], count)
+    yield family
+
+
+def _workers(workers: list[standing.Worker], now: Millis) -> Iterator[Metric]:
+    family = GaugeMetricFamily("tocsin_workers", "Worker processes that gave a sign of life lately.", labels=["role"])
+    for role, count in sorted(Counter(one.role for one in workers if now - one.seen_at < WORKER_SILENT_MS).items()):
+        family.add_metric([role], count)
+    yield family

@@ -1,0 +1,108 @@
+"""The operators' folder: read, compiled, and offered to the journal when it has changed.
+
+What is appended is the text, not the compiled rules: workers compile it again from the journal, so that all of them,
+and every replay, judge by the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from triage.model import RulesLoaded, rules_digest
+from triage.rulebook import Problem, RulesError, load
+
+SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html"})
+TESTS: Final = "tests"
+"""The folder of rehearsals; it decides nothing, so it stays out of the journal."""
+MAX_TOTAL: Final = 16 * 1024 * 1024
+MAX_FILES: Final = 5_000
+MAX_ERRORS: Final = 100
+
+
+class FolderError(RuntimeError):
+    """The folder cannot be read. The message names the path and says what to do."""
+
+
+def read_folder(path: Path, *, with_tests: bool = False) -> dict[str, str]:
+    """Return the operators' files: path relative to the folder (with `/`) → text. Raises FolderError."""
+    if not path.is_dir():
+        raise FolderError(
+            f"There is no rules folder at {path}. Run `tocsin init`, or mend --rules.path (TOCSIN_RULES_PATH)."
+        )
+    files: dict[str, str] = {}
+    total = 0
+    for name, file in _texts(path, with_tests=with_tests):
+        try:
+            files[name] = file.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise FolderError(f"{file} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+        except OSError as error:
+            raise FolderError(f"{file} cannot be read: {error.strerror}.") from None
+        total += len(files[name])
+        if total > MAX_TOTAL or len(files) > MAX_FILES:
+            raise FolderError(
+                f"{path} holds more than {MAX_FILES} files or {MAX_TOTAL // 1024**2} MiB of text. "
+                "Move out what are no rules."
+            )
+    return files
+
+
+def _texts(path: Path, *, with_tests: bool) -> list[tuple[str, Path]]:
+    found = []
+    for file in path.rglob("*"):
+        relative = file.relative_to(path)
+        hidden = any(part.startswith(".") or part.endswith("~") for part in relative.parts)
+        if hidden or file.suffix not in SUFFIXES or not file.is_file():
+            continue
+        if relative.parts[0] == TESTS and not with_tests:
+            continue
+        found.append((relative.as_posix(), file))
+    return sorted(found)
+
+
+def stamp(path: Path) -> frozenset[tuple[str, int, int]]:
+    """Return what changes when a file of the folder does: names, times and sizes. A missing folder is an empty one."""
+    found = set()
+    for name, file in _texts(path, with_tests=False):
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found.add((name, status.st_mtime_ns, status.st_size))
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The journal entry for a folder, and every error in it, also of teams that keep their last good files."""
+
+    entry: RulesLoaded
+    errors: list[str]
+    kept_teams: tuple[str, ...] = ()
+
+
+def offer(path: Path, by: str, last_good: Mapping[str, str]) -> Offer:
+    """Read and compile the folder and say what to append: the texts, or the errors that refuse them.
+
+    `last_good` are the files in force, which stand in for a team's folder that is broken.
+    """
+    digest = ""
+    try:
+        files = read_folder(path)
+        digest = rules_digest(files)
+        loaded = load(files, last_good)
+    except FolderError as error:
+        errors = [str(error)]
+    except RulesError as error:
+        errors = _errors(error.problems)
+    else:
+        entry = RulesLoaded(digest=rules_digest(loaded.files), files=loaded.files, by=by)
+        return Offer(entry, _errors(loaded.problems), loaded.kept)
+    return Offer(RulesLoaded(digest=digest, files={}, errors=errors, by=by), errors)
+
+
+def _errors(problems: list[Problem]) -> list[str]:
+    return [str(problem) for problem in problems if problem.severity == "error"][:MAX_ERRORS]

@@ -1,0 +1,79 @@
+"""What `tocsin init` writes: the starting rules, and the admin token of this installation."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+TOKEN_FILE: Final = "admin.token"  # noqa: S105  the name of the file, not a token
+URL_FILE: Final = "web.url"
+"""Where the receiver of this directory listens; people's commands on this machine find it there."""
+_PACKAGED: Final = Path(__file__).parent / "starting_rules"
+_CHECKOUT: Final = Path(__file__).parent.parent / "rules"
+
+
+class InitError(RuntimeError):
+    """The starting set cannot be written. The message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What `init` did: paths that it wrote, and paths that were there and were left alone."""
+
+    wrote: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+
+def starting_rules() -> Path:
+    """Return the directory of the starting set: inside the package, or beside it in a checkout. Raises InitError."""
+    for path in (_PACKAGED, _CHECKOUT):
+        if (path / "severity.yaml").is_file():
+            return path
+    raise InitError(f"The starting rules are missing from this installation ({_PACKAGED}). Install Tocsin again.")
+
+
+def write_rules(target: Path) -> Written:
+    """Copy the starting set to `target`. What exists is never overwritten. Raises InitError."""
+    done = Written()
+    origin = starting_rules()
+    for file in sorted(origin.rglob("*")):
+        if not file.is_file() or file.name.startswith("."):
+            continue
+        place = target / file.relative_to(origin)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as out:
+                out.write(file.read_bytes())
+        except FileExistsError:
+            done.kept.append(place)
+        except OSError as error:
+            raise InitError(f"{place} cannot be written: {error.strerror}. Give another directory.") from error
+        else:
+            done.wrote.append(place)
+    return done
+
+
+def write_token(storage: Path) -> Written:
+    """Make the admin token, readable by this user only, unless there is one. Raises InitError."""
+    path = storage / TOKEN_FILE
+    try:
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Written(kept=[path])
+    except OSError as error:
+        raise InitError(f"{path} cannot be written: {error.strerror}. Give another --storage.path.") from error
+    with os.fdopen(number, "w", encoding="ascii") as out:
+        out.write(secrets.token_urlsafe(32) + "\n")
+    return Written(wrote=[path])
+
+
+def read_token(storage: Path) -> str:
+    """Return the admin token, or "" when there is none or it cannot be read."""
+    try:
+        return (storage / TOKEN_FILE).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
