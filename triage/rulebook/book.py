@@ -13,6 +13,7 @@ import msgspec
 
 from triage.model import Event, Kind, Millis, Severity
 from triage.rulebook import intervals, words
+from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.intervals import Piece
 from triage.rulebook.problems import Problem
 from triage.rulebook.rule import Index, Rule
@@ -158,15 +159,24 @@ class Rulebook:
             unknown_policy=unknown,
         )
 
+    def explain(self, source: str, event: Event) -> Explanation:
+        """Return the verdict with its reasons: the deciding rule per field, and the nearest rules that were missed."""
+        labels = self.labels_of(source, event)
+        found, ended = self.read(labels)
+        word = self._word(source, event)
+        origin = f'the word "{word}"' if words.fold(word) in self.severity_words else "default"
+        return explain(self.verdict(source, event), labels, self.rules, found, ended, origin)
+
     def severity_of(self, source: str, event: Event) -> Severity:
         """Return what the sender's own word means, where no rule speaks. A report without a known word is P4."""
+        default = Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
+        return self.severity_words.get(words.fold(self._word(source, event)), default)
+
+    def _word(self, source: str, event: Event) -> str:
+        """Return the sender's severity word: its own field, else a label, else what the source is configured for."""
         configured = self.sources.get(source)
         given = (event.raw_severity, event.labels.get("severity", ""), event.labels.get("priority", ""))
-        for word in (*given, configured.severity if configured is not None else ""):
-            if word:
-                default = Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
-                return self.severity_words.get(words.fold(word), default)
-        return Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
+        return next((word for word in given if word), configured.severity if configured is not None else "")
 
     def _policy(self, rule: Rule | None, labels: Mapping[str, str]) -> tuple[str, str]:
         """Return a policy that exists, and the name that was meant if there is none of it."""

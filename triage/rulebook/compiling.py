@@ -1,4 +1,4 @@
-"""From the operators' folder to a rulebook: `compile_files`, and `load`, which keeps a broken team's last good files."""
+"""From the operators' folder to a rulebook: `compile_files`, and `load`, which keeps a broken team's last good."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _month_day_holds(spans: tuple[Span, ...], day: date) -> bool:
 
 
 def _opening(piece: Piece, after: Millis) -> Millis | None:
-    """Return when a piece that is closed at `after` opens: at a start of its times, a midnight, or a change of the clock."""
+    """Return when a piece closed at `after` opens: at a start of its times, a midnight, or a change of the clock."""
     here = zone(piece.zone)
     today = _utc(after).astimezone(here).date()
     starts = sorted({start for start, _ in piece.minutes} | {0})

@@ -65,7 +65,7 @@ class _Checker:
 
     def _shape(self, position: int) -> shapes.RuleShape:
         part, place = self.places[position]
-        return cast("shapes.TeamSeverityFile", part.shape).rules[cast("int", place[1])]
+        return cast("shapes.TeamSeverityFile", part.shape).rules[place[1]]
 
     def _references(self, position: int, rule: Rule) -> Iterator[Problem]:
         policies = self.catalogue.policies

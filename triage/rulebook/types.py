@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `rule` names the rule that decided the severity ("" when it was mapped from `raw_severity` or is the default);
     `rules` names the deciding rule per field (see FIELDS; a field nobody named is absent). `group` is the group key as
-    text: canonical JSON of `[[name, value], …]`, for example `[["service","checkout"],["region","eu"]]`; when a label of
+    text: canonical JSON of `[[name, value], …]`, like `[["service","checkout"],["region","eu"]]`; when a label of
     `group_by` is missing it is `[["source",…],["alertname",…]]`, and without an alertname it is
     `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
     `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "".
@@ -69,7 +69,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """An escalation policy: its steps per severity ("" for all severities without steps of their own), how many rounds."""
+    """An escalation policy: its steps per severity ("" for those without steps of their own), how many rounds."""
 
     name: str
     steps: dict[str, tuple[Step, ...]]

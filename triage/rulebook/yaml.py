@@ -37,7 +37,7 @@ _WORDS: Final[dict[str, bool | None]] = {
 
 
 class Node:
-    """One value with its place (counted from 1). `children` are the values of a mapping or list, `keys` their places."""
+    """One value with its place, counted from 1. `children` is what a mapping or list holds, `keys` where keys are."""
 
     __slots__ = ("children", "column", "keys", "line", "style", "value")
 
@@ -190,10 +190,8 @@ class _Builder:
                 loader.get_event()  # the document ends
                 event = loader.get_event()
             if isinstance(event, yaml.DocumentStartEvent):
-                mark = event.start_mark
-                self.fault(
-                    mark.line + 1, mark.column + 1, "a second document begins here", "keep one document per file"
-                )
+                line, column = _place(event)
+                self.fault(line, column, "a second document begins here", "keep one document per file")
         finally:
             loader.dispose()
         if root.value is None:
@@ -201,7 +199,7 @@ class _Builder:
         return root
 
     def _node(self, loader: yaml.CSafeLoader, event: Any, depth: int) -> Node:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _place(event)
         if depth > MAX_DEPTH:
             raise _TooDeepError(line, column)
         self._refuse(event, line, column)
@@ -230,7 +228,7 @@ class _Builder:
         children: dict[str, Node] = {}
         node.children = children
         while not isinstance(event := loader.get_event(), yaml.MappingEndEvent):
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            line, column = _place(event)
             key = self._key(loader, event, depth)
             child = self._node(loader, loader.get_event(), depth + 1)
             if key in children:
@@ -244,7 +242,7 @@ class _Builder:
 
     def _key(self, loader: yaml.CSafeLoader, event: Any, depth: int) -> str:
         if isinstance(event, yaml.ScalarEvent):
-            self._refuse(event, event.start_mark.line + 1, event.start_mark.column + 1)
+            self._refuse(event, *_place(event))
             return str(event.value)
         at = self._node(loader, event, depth + 1)
         self.fault(at.line, at.column, "a key must be text", "text that holds { } [ ] needs quotes")
@@ -257,6 +255,10 @@ class _Builder:
             children.append(self._node(loader, event, depth + 1))
         node.value = [child.value for child in children]
         return node
+
+
+def _place(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
 
 
 def scalar(text: str) -> str | int | float | bool | None:
