@@ -44,7 +44,7 @@ log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One message on its way: what, to which place, since when (monotonic seconds).
+    """One message on its way: what, to which place, since when (monotonic seconds), under which claim.
 
     `ticket` is unique to the attempt: a send that was given up may end after the next one began.
     """
@@ -52,7 +52,11 @@ class Sending:
     effect: Effect
     place: str
     since: float
-    ticket: str
+    token: str
+
+    @property
+    def ticket(self) -> str:
+        return f"{self.effect.id}:{self.token}"
 
 
 class Deliver:
@@ -84,7 +88,7 @@ class Deliver:
         self._limit_s = limit_s
         self._lease_ms = lease_ms
         self._on_their_way: dict[str, Sending] = {}
-        self._unreported: list[Result] = []
+        self._unreported: list[tuple[Result, str]] = []
         self._ended: queue.SimpleQueue[tuple[str, Delivery | BaseException | None]] = queue.SimpleQueue()
         # Threads that were given up still sit in front of their provider, so they keep their seat there.
         self._seats: Counter[str] = Counter()
@@ -121,9 +125,9 @@ class Deliver:
             planned[place] += 1
             return True
 
+        since = time.monotonic()
         taken = effects.claim(self._client, self._clock(), free, self._lease_ms, token, wanted)
         self.cancelled += taken.cancelled
-        since = time.monotonic()
         return sum(self._start(claimed, token, since) for claimed in taken.claimed)
 
     def _start(self, claimed: Claimed, token: str, since: float) -> int:
@@ -131,10 +135,10 @@ class Deliver:
         effect = claimed.effect
         if claimed.died:
             reason = f"{claimed.count - 1} workers died while delivering this; not tried again"
-            return self._report(effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), 0)
+            return self._report(effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), token, 0)
         place = place_of(effect.target)
-        ticket = f"{effect.id}:{token}"
-        sending = self._on_their_way[ticket] = Sending(effect, place, since, ticket)
+        sending = Sending(effect, place, since, token)
+        self._on_their_way[sending.ticket] = sending
         with self._seats_lock:
             self._seats[place] += 1
         # Daemons: a provider that never answers must not keep the process from ending.
@@ -193,9 +197,10 @@ class Deliver:
             return 0  # given up before, and that result stands; or never sent, and the claim ends with its lease
         if isinstance(ended, BaseException):
             raise ended
-        return self._report(sending.effect, ended, int((time.monotonic() - sending.since) * 1_000))
+        took = int((time.monotonic() - sending.since) * 1_000)
+        return self._report(sending.effect, ended, sending.token, took)
 
-    def _report(self, effect: Effect, ended: Delivery, took: Millis) -> int:
+    def _report(self, effect: Effect, ended: Delivery, token: str, took: Millis) -> int:
         result = Result(
             effect=effect.id,
             attempt=effect.attempt,
@@ -209,10 +214,10 @@ class Deliver:
             scheme=scheme_of(effect.target),
         )
         try:
-            effects.report(self._client, result, self._clock())
+            effects.report(self._client, result, token, self._clock())
         except redis.RedisError:
             # It may be appended all the same; a second report of the same attempt changes nothing.
-            self._unreported.append(result)
+            self._unreported.append((result, token))
             raise
         log.info(
             "delivered" if ended.ending is Ending.DELIVERED else "not delivered",
@@ -230,7 +235,8 @@ class Deliver:
         """Report what the store did not take last time. Return how many."""
         reported = 0
         while self._unreported:
-            effects.report(self._client, self._unreported[0], self._clock())
+            result, token = self._unreported[0]
+            effects.report(self._client, result, token, self._clock())
             del self._unreported[0]
             reported += 1
         return reported

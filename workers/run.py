@@ -17,6 +17,7 @@ from rq.exceptions import StopRequested
 from triage.model import Millis
 from triage.store import keys
 from triage.store.client import connect
+from triage.store.retention import Retention
 from workers import jobs
 from workers.channel import load
 from workers.deliver import Deliver
@@ -41,11 +42,16 @@ def wall_clock() -> Millis:
     return time.time_ns() // 1_000_000
 
 
-def drain_process(url: str, *, clock: Clock = wall_clock, slice_s: float = SLICE_S) -> None:
-    """Decide the journal of the store at `url` until SIGTERM or SIGINT. Call it in the main thread."""
+def drain_process(
+    url: str, kept: Retention | None = None, *, clock: Clock = wall_clock, slice_s: float = SLICE_S
+) -> None:
+    """Decide the journal of the store at `url` until SIGTERM or SIGINT. Call it in the main thread.
+
+    `kept` says how much history stays in the store; None keeps all.
+    """
     stopping = threading.Event()
     name = process_name(jobs.DRAIN)
-    jobs.install(jobs.DRAIN, Slices(url, clock, name, slice_s, stopping))
+    jobs.install(jobs.DRAIN, Slices(url, clock, name, slice_s, stopping, kept))
     _work(url, jobs.DRAIN, clock, name, stopping)
 
 
@@ -67,8 +73,17 @@ def process_name(role: str) -> str:
 class Slices:
     """The job `drain`. Keeps one Drain, with its warm memory, from slice to slice."""
 
-    def __init__(self, url: str, clock: Clock, name: str, slice_s: float, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        name: str,
+        slice_s: float,
+        stopping: threading.Event,
+        kept: Retention | None = None,
+    ) -> None:
         self._url = url
+        self._kept = kept
         self._clock = clock
         self._name = name
         self._slice_s = slice_s
@@ -81,7 +96,7 @@ class Slices:
         try:
             if self._client is None or self._drain is None:
                 client = self._client = connect(self._url)
-                self._drain = Drain(client, self._clock, name=self._name, on_effects=lambda: _wake(client))
+                self._drain = Drain(client, self._clock, self._name, lambda: _wake(client), self._kept)
             jobs.enqueue(jobs.DRAIN, self._client)
             self._drain.run(self._slice_s, self._stopping.is_set)
         except BaseException:

@@ -77,7 +77,7 @@ def test_the_third_claim_without_a_result_says_that_workers_died(client: redis.R
 def test_a_lease_ends_by_itself(client: redis.Redis) -> None:
     commit(client, effect("a"))
     claim_ids(client)
-    assert 0 < int(client.pttl(keys.claim("a"))) <= LEASE  # type: ignore[arg-type]
+    assert 0 < int(client.pttl(keys.claim("a"))) <= LEASE
 
 
 def test_withdrawn_between_looking_and_claiming_counts_as_cancelled(client: redis.Redis) -> None:
@@ -108,11 +108,23 @@ def test_put_off_between_looking_and_claiming_is_not_delivered_early(client: red
 def test_a_reported_effect_is_not_claimed_before_its_result_is_decided(client: redis.Redis) -> None:
     commit(client, effect("a"))
     claim_ids(client)
-    effects.report(client, Result("a", 0, Ending.TRY_AGAIN), NOW)
-    assert int(client.pttl(keys.claim("a"))) > 10 * LEASE  # type: ignore[arg-type]
+    effects.report(client, Result("a", 0, Ending.TRY_AGAIN), "me", NOW)
+    assert int(client.pttl(keys.claim("a"))) > 10 * LEASE
     assert claim_ids(client, "other", now=NOW + 10 * LEASE) == []
     assert [result.effect for result in decide(client)] == ["a"]
     assert claim_ids(client, "other") == ["a"]
+
+
+def test_a_report_on_a_lost_claim_does_not_hold_up_the_next_attempt(client: redis.Redis) -> None:
+    commit(client, effect("a"))
+    claim_ids(client, "paused")
+    client.delete(keys.claim("a"))  # the lease ended
+    claim_ids(client, "second")
+    effects.report(client, Result("a", 0, Ending.TRY_AGAIN), "second", NOW)
+    decide(client)
+    effects.report(client, Result("a", 0, Ending.DELIVERED), "paused", NOW)
+    assert [result.ending for result in results(client)] == [Ending.DELIVERED]
+    assert claim_ids(client, "third") == ["a"]
 
 
 def test_only_the_holder_gives_a_claim_back(client: redis.Redis) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from triage.store.client import connect
 from workers.channel import Delivery, Message
 
 EFFECTS = keys.family("effect")
-NOW = 1_800_000_000_000
+NOW = 1_700_000_000_000
 
 
 def server_program() -> str:
@@ -116,7 +117,8 @@ def withdraw(client: redis.Redis, name: str) -> None:
 
 def results(client: redis.Redis) -> list[Result]:
     """Return the results in the journal, oldest first."""
-    bodies = [journal.decode(key, fields).body for key, fields in client.xrange(keys.JOURNAL)]  # type: ignore[union-attr]
+    entries = cast("Any", client.xrange(keys.JOURNAL))
+    bodies = [journal.decode(key, fields).body for key, fields in entries]
     return [body for body in bodies if isinstance(body, Result)]
 
 
