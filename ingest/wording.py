@@ -152,9 +152,9 @@ def one_line(text: str) -> str:
 
 def safe_url(text: object) -> str:
     """Return a link people may click on (http, https, mailto), or ""."""
-    if isinstance(text, str) and text.lower().startswith(_SAFE_SCHEMES) and len(text) <= MAX_URL:
-        return plain_text(text)
-    return ""
+    if not isinstance(text, str) or len(text) > MAX_URL or not text[:8].lower().startswith(_SAFE_SCHEMES):
+        return ""
+    return text if text.isprintable() else plain_text(text)
 
 
 def claimed_time(value: object, field: str, annotations: dict[str, str]) -> Millis | None:
