@@ -60,7 +60,7 @@ def _firing(event: Event, known: Alert | None, now: Millis, late_grace: Millis) 
     straggler = (
         event.starts_at is not None
         and known.ends_at is not None
-        and event.starts_at <= known.ends_at
+        and event.starts_at < known.ends_at
         and now - known.changed_at <= late_grace
     )
     if straggler:
