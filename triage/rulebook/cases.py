@@ -274,10 +274,15 @@ class _Reader:
         source = "report" if doing == "report" else shape.source
         configured = self.rulebook.source(source) or Source(source, source)
         labels = {**configured.labels, **labels}
+        identity = (source, labels, configured.ignore_labels)
+        if doing == "report":
+            # as the adapter has it: reports of one service are one, whatever else they say
+            labels.setdefault("alertname", "UserReport")
+            identity = (source, {"service": labels["service"]} if "service" in labels else labels, frozenset())
         return Event(
             status=Status.RESOLVED if doing == "resolved" else Status.FIRING,
-            fingerprint=fingerprint_of_labels(source, labels, configured.ignore_labels),
-            title=shape.title or labels.get("alertname") or labels.get("service") or "unnamed",
+            fingerprint=fingerprint_of_labels(*identity),
+            title=shape.title or shape.annotations.get("summary") or labels.get("alertname") or "alert without a name",
             labels=labels,
             annotations=dict(shape.annotations),
             raw_severity=shape.severity or labels.get("severity", ""),
