@@ -1,0 +1,57 @@
+"""What people ask for: appended to the journal like everything else, then waited for, so that the answer is the outcome."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final, Literal
+
+import msgspec
+
+from desk.context import Desk
+from desk.people import Person
+from triage.model import Command, Incident, Verb
+from triage.store import queries
+
+TEXT_MAX: Final = 4_000
+"""Longest note, in characters."""
+
+PENDING_TEXT: Final = "it is in the journal, but triage has not come to it yet"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a command.
+
+    `done`, `refused` and `asks` (say it again with `confirm`) come from triage; `pending`: not decided in time.
+    """
+
+    ending: Literal["done", "refused", "asks", "pending"]
+    text: str
+    entry: str
+    incident: Incident
+
+
+async def perform(
+    desk: Desk, verb: Verb, ref: str, person: Person, text: str = "", confirm: bool = False, request: str = ""
+) -> Outcome:
+    """Append the command and wait for its answer. Raises queries.Unknown, Ambiguous, DOWN, or StoreUnavailable."""
+    incident = await queries.incident(desk.client, ref)
+    command = Command(
+        verb=verb,
+        incident=incident.key,
+        by=person.name,
+        via=person.via,
+        text=text,
+        confirm=confirm,
+        request=request or secrets.token_hex(8),
+    )
+    entry = await desk.appender.append(command, desk.clock())
+    if not await queries.wait_decided(desk.client, entry, desk.settings.answer_wait_s):
+        return Outcome("pending", PENDING_TEXT, entry, incident)
+    answer = await queries.answer(desk.client, entry)
+    incident = await queries.incident(desk.client, incident.key)
+    if answer is None:
+        return Outcome("pending", "it was decided; its answer is no longer kept", entry, incident)
+    return Outcome(_ENDINGS.get(answer.ending, "refused"), answer.text, entry, incident)
+
+
+_ENDINGS: Final[dict[str, Literal["done", "refused", "asks"]]] = {"done": "done", "refused": "refused", "asks": "asks"}

@@ -1,0 +1,57 @@
+"""What every part of the desk is given: the store, the way into the journal, the settings, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from triage.model import Body, Millis
+from triage.store.queries import Client
+
+
+class Appends(Protocol):
+    """The part of `triage.store.appender.Appender` that the desk needs."""
+
+    async def append(self, body: Body, at: Millis) -> str:
+        """Append one entry and return its id once it is on stable storage. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this desk is reached, and who may change things.
+
+    `tokens`: name → SHA-256 (hex) of the token that signs that name in. `external_url`: how browsers reach this desk
+    ("" when nobody said). `open_reads`: reading the API needs no token; only ever set when bound to loopback without an
+    external URL. `data_loss_accepted`: the operator overrode the preflight, which `/-/ready` keeps saying.
+    """
+
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    external_url: str = ""
+    open_reads: bool = False
+    data_loss_accepted: str = ""
+    version: str = "0.1.0"
+    answer_wait_s: float = 2.0
+    streams_max: int = 200
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether browsers reach us by https, so that cookies are kept to it."""
+        return self.external_url.startswith("https://")
+
+    @property
+    def external_host(self) -> str:
+        """Return the host (and port) of the external URL, or ""."""
+        return urlsplit(self.external_url).netloc.lower()
+
+
+@dataclass(slots=True)
+class Desk:
+    """One desk: handed to `desk.application.add_routes`. `clock` returns milliseconds since the epoch."""
+
+    client: Client
+    appender: Appends
+    settings: Settings
+    clock: Callable[[], Millis]
