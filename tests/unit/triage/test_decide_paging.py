@@ -203,7 +203,7 @@ def test_when_nobody_can_be_reached_the_next_step_begins_at_once() -> None:
     stage = Stage(provider)
     stage.fires()
     assert stage.paged == ["ben"], "both of Ana's methods failed for good"
-    assert [title for name, title in stage.told if name == "eve"][0] == "Cannot reach ana by terminal"
+    assert next(title for name, title in stage.told if name == "eve") == "Cannot reach ana by terminal"
 
 
 def test_a_provider_that_is_down_starts_the_next_method_and_is_tried_again() -> None:
