@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 
+from ingest.stats import DoorStats
 from tocsin import metrics
+from tocsin.watch import RulesWatcher
 from triage.store import queries, standing
+from triage.store.appender import StoreUnavailable
 from triage.store.preflight import Refusal
 
 PATIENCE_S: Final = 2.0
 """How long the store may take to answer before this receiver counts as not ready."""
+
+
+FEW: Final = 5
+"""How many errors of the rules are shown here; `tocsin check` and the log show all."""
 
 
 class Health:
@@ -26,12 +32,14 @@ class Health:
         client: queries.Client,
         accepted_losses: list[Refusal],
         admin_token: str,
-        reload: Callable[[str], Awaitable[list[str]]],
+        watcher: RulesWatcher,
+        stats: DoorStats,
     ) -> None:
         self._client = client
         self._losses = accepted_losses
         self._token = admin_token
-        self._reload = reload
+        self._watcher = watcher
+        self._stats = stats
         self.stopping = False
 
     def add_routes(self, app: web.Application) -> None:
@@ -67,8 +75,7 @@ class Health:
         rules = await standing.rules(self._client)
         if rules is None:
             found.append("no rules are in force yet: the defaults decide until a worker has read them")
-        elif rules.refused:
-            found.append(f"the last change of the rules was refused: {rules.refused[0]}")
+        found += [f"the rules folder: {error}" for error in self._watcher.errors[:FEW]]
         now = time.time_ns() // 1_000_000
         seen = [one for one in await standing.workers(self._client) if now - one.seen_at < metrics.WORKER_SILENT_MS]
         if not seen:
@@ -84,8 +91,8 @@ class Health:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         try:
-            errors = await self._reload("POST /-/reload")
-        except queries.DOWN as error:
+            errors = await self._watcher.offer("POST /-/reload")
+        except (StoreUnavailable, *queries.DOWN) as error:
             return web.json_response({"errors": [f"the store does not answer: {error}"]}, status=503)
         return web.json_response({"errors": errors}, status=422 if errors else 200)
 
@@ -93,7 +100,7 @@ class Health:
         """Answer with the metrics, or 503 when the store cannot be read."""
         try:
             async with asyncio.timeout(PATIENCE_S * 4):
-                body = await metrics.scrape(self._client)
+                body = await metrics.scrape(self._client, self._stats)
         except (TimeoutError, *queries.DOWN) as error:
             raise web.HTTPServiceUnavailable(text=f"The store does not answer: {error}\n") from None
         return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -9,9 +9,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from ingest.stats import BUCKETS_S, DoorStats
 from tocsin import __version__
 from triage.model import Incident, Millis, Rules
 from triage.store import queries, standing
@@ -29,7 +36,7 @@ class _Scrape(Collector):
         yield from self._families
 
 
-async def scrape(client: queries.Client) -> bytes:
+async def scrape(client: queries.Client, stats: DoorStats) -> bytes:
     """Return the metrics in Prometheus' text format. Raises one of `queries.DOWN` when the store does not answer."""
     now = time.time_ns() // 1_000_000
     ledger = await standing.ledger(client)
@@ -44,6 +51,7 @@ async def scrape(client: queries.Client) -> bytes:
         *_rules(rules),
         *_incidents(incidents),
         *_workers(workers, now),
+        *_door(stats),
     ]
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Scrape(families))
@@ -116,3 +124,26 @@ def _workers(workers: list[standing.Worker], now: Millis) -> Iterator[Metric]:
     for role, count in sorted(Counter(one.role for one in workers if now - one.seen_at < WORKER_SILENT_MS).items()):
         family.add_metric([role], count)
     yield family
+
+
+def _door(stats: DoorStats) -> Iterator[Metric]:
+    """Yield what this one receiver counted since it started."""
+    requests = CounterMetricFamily("tocsin_http_requests", "Requests of senders.", labels=["source", "code"])
+    for (source, status), count in sorted(stats.requests.items()):
+        requests.add_metric([source, str(status)], count)
+    yield requests
+    refused = CounterMetricFamily("tocsin_requests_refused", "Requests refused, by kind.", labels=["source", "kind"])
+    for (source, kind), count in sorted(stats.refused.items()):
+        refused.add_metric([source, kind], count)
+    yield refused
+    buckets, total = [], 0
+    for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], stats.buckets, strict=True):
+        total += count
+        buckets.append((bound, total))
+    yield HistogramMetricFamily(
+        "tocsin_http_request_duration_seconds", "Time to answer senders.", buckets=buckets, sum_value=stats.seconds
+    )
+    closed = CounterMetricFamily("tocsin_connections_refused", "Connections closed by a limit.", labels=["limit"])
+    closed.add_metric(["web.max-connections"], stats.connections_refused)
+    closed.add_metric(["web.header-timeout"], stats.slow_headers)
+    yield closed

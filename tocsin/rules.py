@@ -104,5 +104,10 @@ def offer(path: Path, by: str, last_good: Mapping[str, str]) -> Offer:
     return Offer(RulesLoaded(digest=digest, files={}, errors=errors, by=by), errors)
 
 
+def secret_file(path: str) -> bytes:
+    """Return the secret in a file, without the white space around it. Raises OSError."""
+    return Path(path).expanduser().read_bytes().strip()
+
+
 def _errors(problems: list[Problem]) -> list[str]:
     return [str(problem) for problem in problems if problem.severity == "error"][:MAX_ERRORS]

@@ -232,10 +232,16 @@ class Settings:
         scope=frozenset({WORK}),
     )
     journal_retention: int = _setting(
-        "journal.retention", "7d", "How long journal entries stay in the store.", _duration
+        "journal.retention",
+        "7d",
+        "How long journal entries stay in the store; older ones go to <storage.path>/archive.",
+        _duration,
     )
-    archive_retention: int = _setting(
-        "archive.retention", "90d", "How long closed stretches of the journal stay on disk.", _duration
+    journal_max_entries: int = _setting(
+        "journal.max-entries", "1000000", "Most journal entries in the store.", _number(1_000, 1_000_000_000)
+    )
+    dead_letters_retention: int = _setting(
+        "dead-letters.retention", "30d", "How long bodies that could not be read are kept.", _duration
     )
     url: str = _setting(
         "url", "", "Tocsin to talk to.", _url, scope=frozenset({CLIENT}), shown="where `tocsin up` listens"

@@ -8,16 +8,28 @@ from typing import Final
 from tocsin import settings as environment
 from tocsin.settings import Settings
 from tocsin.trust import trust_store
+from triage.store.retention import Retention
 from workers import run as processes
 
 DRAIN: Final = "drain"
 DELIVER: Final = "deliver"
+ARCHIVE: Final = "archive"
 
 
 def run(settings: Settings, role: str) -> None:
     """Run one worker process, `drain` or `deliver`, until SIGTERM. Raises trust.Refused."""
     asyncio.run(trust_store(settings))
     if role == DRAIN:
-        processes.drain_process(settings.redis_url)
+        processes.drain_process(settings.redis_url, retention_of(settings))
     else:
         processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url)
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return how much history stays in the store, and where the rest goes."""
+    return Retention(
+        keep_ms=settings.journal_retention,
+        entries_max=settings.journal_max_entries,
+        archive=settings.storage_path / ARCHIVE,
+        dead_letters_ms=settings.dead_letters_retention,
+    )
