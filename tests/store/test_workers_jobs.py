@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -167,7 +167,7 @@ def test_the_sweeper_finds_what_lost_its_wake_up(client: redis.Redis) -> None:
 def test_a_process_is_listed_while_it_lives(client: redis.Redis) -> None:
     sweeper.sign_of_life(client, lambda: NOW, "old", "drain")
     sweeper.sign_of_life(client, lambda: NOW + sweeper.FORGET_MS, "b", "deliver")
-    assert set(client.hgetall(keys.WORKERS)) == {b"old", b"b"}  # type: ignore[arg-type]
+    assert set(client.hgetall(keys.WORKERS)) == {b"old", b"b"}
     sweeper.sign_of_life(client, lambda: NOW + sweeper.FORGET_MS + 1, "b", "deliver")
     assert client.hgetall(keys.WORKERS) == {b"b": f"{NOW + sweeper.FORGET_MS + 1} deliver".encode()}
 
@@ -232,7 +232,7 @@ def test_a_deliverer_survives_the_loss_of_every_rq_key(client: redis.Redis, stor
         wait_for(lambda: client.hlen(keys.WORKERS))
         for number in range(4):
             gone = client.keys(f"{RQ}*")
-            client.delete(*gone)  # type: ignore[misc]
+            client.delete(*gone)
             commit(client, effect(f"e{number}", target=f"file://{pages}"))
             wait_for(lambda number=number: f"e{number}" in delivered(pages))  # type: ignore[misc]
         assert child.poll() is None
@@ -277,7 +277,7 @@ def test_a_store_that_comes_back_finds_its_worker_waiting(tmp_path: Path, store_
         client = connect(store_url)
         client.flushall()
         wait_for(lambda: client.hlen(keys.WORKERS))
-        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        cast("Any", client).execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         commit(client, effect("a", target=f"file://{tmp_path / 'pages'}"))
         wait_for(lambda: delivered(tmp_path / "pages") == ["a"])
         assert child.poll() is None
