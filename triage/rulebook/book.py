@@ -5,7 +5,6 @@ Asking changes nothing but a memo of answers, whose size is bounded and which no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -89,6 +88,7 @@ class Rulebook:
         self.problems = problems
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)
+        self._looked_at = _looked_at(rules, defaults)
 
     # -------------------------------------------------------------------------------------------------------- verdicts
 
@@ -96,7 +96,7 @@ class Rulebook:
         """Return what the rules say of an event. The same labels from the same source get an equal verdict,
         except for the runbook, which may come from an annotation, and a group of alerts that have no name.
         """
-        key = (source, event.raw_severity, event.kind, tuple(event.labels.items()))
+        key = (source, event.raw_severity, event.kind, self._seen_of(event.labels))
         verdict = self._memo.get(key)
         if verdict is None:
             verdict = self._judge(source, event)
@@ -110,19 +110,26 @@ class Rulebook:
                 verdict = msgspec.structs.replace(verdict, runbook=runbook)
         return verdict
 
+    def _seen_of(self, labels: Mapping[str, str]) -> tuple[Any, ...]:
+        """Return what the rules can see of a label set, so that alerts that differ elsewhere share one answer."""
+        seen = self._looked_at
+        if len(seen) <= 2 * len(labels):
+            return tuple(map(labels.get, seen))
+        return tuple([item for item in labels.items() if item[0] in seen])
+
     def labels_of(self, source: str, event: Event) -> dict[str, str]:
         """Return the labels that the rules see: the event's, what the catalogue knows of its service, and, where the
         event has no label of that name, `source`, `kind`, `team` (of the service) and `severity` (the sender's word).
         """
-        labels = {"source": source, "kind": event.kind.value}
-        if event.raw_severity:
-            labels["severity"] = event.raw_severity
-        service = self.services.get(event.labels.get("service", ""))
-        if service is not None and service.team:
-            labels["team"] = service.team
-        labels.update(event.labels)
+        labels = dict(event.labels)
+        service = self.services.get(labels.get("service", ""))
+        added = {"source": source, "kind": event.kind.value, "severity": event.raw_severity}
         if service is not None:
+            added["team"] = service.team
             labels.update(catalogue_labels(service))
+        for name, value in added.items():
+            if value and not labels.get(name):
+                labels[name] = value
         return labels
 
     def read(self, labels: Mapping[str, str]) -> tuple[Found, Rule | None]:
@@ -233,6 +240,19 @@ def catalogue_labels(service: Service) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
+def _looked_at(rules: list[Rule], defaults: Defaults) -> dict[str, None]:
+    """Return the names of all labels that a verdict may depend on, as an ordered set."""
+    names = dict.fromkeys(
+        ("service", "alertname", "severity", "priority", "source", "kind", "team", *defaults.group_by)
+    )
+    for rule in rules:
+        names.update(dict.fromkeys(matcher.name for matcher in rule.matchers))
+        names.update(dict.fromkeys(rule.group_by))
+        for template in (rule.policy, rule.runbook):
+            names.update(dict.fromkeys(template.labels if template is not None else ()))
+    return names
+
+
 def _capped(raises: tuple[Raise, ...], cap: Severity) -> tuple[Raise, ...]:
     """Return the clauses with none of them going past `max_severity`."""
     return tuple(msgspec.structs.replace(clause, to=max(clause.to, cap)) for clause in raises)
@@ -252,4 +272,4 @@ def _lone_group(source: str, event: Event) -> str:
 
 
 def _as_text(pairs: list[tuple[str, str]]) -> str:
-    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(pairs).decode()

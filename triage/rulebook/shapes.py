@@ -91,7 +91,9 @@ SeverityName: TypeAlias = Annotated[
 Duration: TypeAlias = Annotated[
     Millis,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": durations.PATTERN, "examples": ["90s", "10m", "1h30m", "2d"]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": durations.PATTERN}, {"const": 0}], "examples": ["90s", "1h30m", "2d"]}
+    ),
 ]
 Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_listed), WithJsonSchema(_TEXTS_SCHEMA)]
 Matchers: TypeAlias = Annotated[
