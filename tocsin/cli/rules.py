@@ -62,22 +62,31 @@ def test(settings: Settings, folder: Path | None) -> None:
     """Play the rules' tests (tests/*.yaml in the folder) under a moved clock. Exits 1 when one fails."""
     from tocsin.rules import TESTS, FolderError, read_folder
     from triage.rehearse import run_cases
-    from triage.rulebook import RulesError
+    from triage.rulebook import RulesError, compile_files, render
+    from triage.rulebook.cases import parse_cases
 
     path = folder or settings.rules_path
     try:
         files = read_folder(path, with_tests=True)
-        cases = {name: text for name, text in files.items() if name.startswith(f"{TESTS}/")}
-        report = run_cases({name: text for name, text in files.items() if name not in cases}, cases)
+        rules = {name: text for name, text in files.items() if not name.startswith(f"{TESTS}/")}
+        rulebook = compile_files(rules)
+        cases = parse_cases(files, rulebook)
     except FolderError as error:
         raise Stop(str(error)) from None
     except RulesError as error:
-        raise Stop(f"{error}\nThe rules are refused; `tocsin check` shows every problem in its place.") from None
-    for line in report.lines:
-        click.echo(line)
+        for problem in error.problems:
+            click.echo(render(problem, sys.stdout.isatty()))
+        raise Stop(f"{path}: the files are refused, nothing was played") from None
     if not cases:
-        raise Stop(f"{path / TESTS} holds no tests; the guide on rules shows how to write one.")
-    sys.exit(0 if report.ok else FAILED)
+        raise Stop(f"{path / TESTS} holds no tests. `tocsin init` writes examples into an empty folder.")
+    played = run_cases(rulebook, cases)
+    for one in played:
+        click.echo(f"{'ok    ' if one.passed else 'FAILED'}  {one.name}")
+        for problem in one.problems:
+            click.echo(render(problem, sys.stdout.isatty()))
+    failed = sum(not one.passed for one in played)
+    click.echo(f"{_count(len(played), 'test')}, {failed} failed")
+    sys.exit(FAILED if failed else 0)
 
 
 @click.command()

@@ -1,0 +1,134 @@
+"""People's verbs, spoken to a running Tocsin over its REST API: `incidents`, `ack`, `resolve`, `send`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Final
+
+import click
+
+from tocsin.cli.common import FAILED, UNAUTHORISED, UNREACHABLE, Stop, with_settings
+from tocsin.settings import CLIENT, Settings
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+_COLUMNS: Final = ("id", "severity", "phase", "firing", "pages", "opened", "acknowledged", "title")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what can go wrong on the way into one sentence and an exit code: 4 unreachable, 5 denied, 1 refused."""
+    from tocsin.remote import Denied, Failed, Unreachable
+
+    try:
+        yield
+    except Unreachable as error:
+        raise Stop(str(error), UNREACHABLE) from None
+    except Denied as error:
+        raise Stop(str(error), UNAUTHORISED) from None
+    except Failed as error:
+        raise Stop(str(error), FAILED) from None
+
+
+@click.command()
+@click.argument("incident", required=False)
+@click.option("--all", "all_", is_flag=True, help="Resolved ones too.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="How many.")
+@_AS_JSON
+@with_settings(CLIENT)
+def incidents(settings: Settings, incident: str | None, all_: bool, limit: int, as_json: bool) -> None:
+    """List incidents, or show one with its timeline. INCIDENT is its id, as the list shows it."""
+    from tocsin.remote import Remote
+
+    remote = Remote(settings)
+    with explained():
+        if incident is not None:
+            found = remote.get(f"/api/v1/incidents/{incident}").body
+        else:
+            query = {"limit": str(limit)} | ({} if all_ else {"open": "true"})
+            found = remote.get("/api/v1/incidents", query).body
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif incident is not None:
+        _show(found)
+    else:
+        _list(found["items"], all_)
+
+
+def _list(items: list[dict[str, Any]], all_: bool) -> None:
+    if not items:
+        click.echo("No incidents." if all_ else "No open incidents. `tocsin incidents --all` shows resolved ones.")
+        return
+    rows = [_COLUMNS, *(_row(item) for item in items)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    alerts = item["alerts"]
+    return (
+        item["id"],
+        item["severity"],
+        item["phase"],
+        f"{alerts['firing']}/{alerts['total']}",
+        str(item["pages"]),
+        item["opened_at"][:19].replace("T", " "),
+        plain(item.get("acknowledged_by") or "-"),
+        plain(item["title"])[:100],
+    )
+
+
+def _show(item: dict[str, Any]) -> None:
+    _list([item], True)
+    for line in reversed(item.get("timeline", {}).get("items", [])):
+        by = f" ({plain(line['by'])})" if line.get("by") else ""
+        click.echo(f"  {line['at'][:19].replace('T', ' ')}  {line['what']:<14} {plain(line['text'])}{by}")
+
+
+def plain(text: str) -> str:
+    """Return text that senders wrote without the control characters that could drive a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _verb(name: str, path: str, help_: str) -> Callable[..., None]:
+    @click.command(name, help=help_)
+    @click.argument("incident")
+    @click.option("-m", "--message", default="", help="A note for the timeline.")
+    @click.option("--confirm", is_flag=True, help="Yes to the question that was asked before.")
+    @with_settings(CLIENT)
+    def command(settings: Settings, incident: str, message: str, confirm: bool) -> None:
+        from tocsin.remote import Remote
+
+        with explained():
+            answer = Remote(settings).post(
+                f"/api/v1/incidents/{incident}/{path}", {"text": message, "confirm": confirm}
+            )
+        click.echo(f"{incident}: {plain(str(answer.body['text']))}")
+
+    return command
+
+
+ack = _verb("ack", "acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.")
+resolve = _verb("resolve", "resolve", "Resolve an incident. While alerts still fire it asks; --confirm means it.")
+
+
+@click.command()
+@click.argument("source")
+@click.argument("payload", type=click.File("rb"))
+@click.option("--content-type", default="application/json", show_default=True, help="What the sender would say.")
+@click.option("--source-token", default="", help="The source's token, where it has one.")
+@with_settings(CLIENT)
+def send(settings: Settings, source: str, payload: IO[bytes], content_type: str, source_token: str) -> None:
+    """Post a payload file to a running Tocsin, as the sender SOURCE would. PAYLOAD may be `-`."""
+    from urllib.parse import quote
+
+    from tocsin.remote import Remote
+
+    headers = {"Content-Type": content_type, "Authorization": f"Bearer {source_token}" if source_token else ""}
+    with explained():
+        answer = Remote(settings).send("POST", f"/v1/events/{quote(source, safe='')}", payload.read(), headers)
+    click.echo(json.dumps(answer.body, ensure_ascii=False))
