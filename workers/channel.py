@@ -26,6 +26,7 @@ class Message(msgspec.Struct, frozen=True):
 
     `id` is stable over retries: it belongs into the provider's idempotency field, and `body` names it anyway.
     `title` is one line. `url` is a link to the incident, or "". `possible_repeat`: an earlier copy may have arrived.
+    `person` is whom oncall.yaml calls so.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Message(msgspec.Struct, frozen=True):
     severity: Severity
     url: str = ""
     possible_repeat: bool = False
+    person: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False) -> Mes
         severity=effect.severity,
         url=link,
         possible_repeat=again,
+        person=effect.person,
     )
 
 
