@@ -62,6 +62,7 @@ class Sent(msgspec.Struct, gc=False):
 
 SentT = TypeVar("SentT", bound=Sent)
 Alerts = Annotated[list[SentT], msgspec.Meta(max_length=MAX_EVENTS)]
+TRUNCATED: Final = "tocsin_truncated"
 _NUL: Final = rb"\u0000"  # whatever else is unclean the decoder itself refuses
 
 
@@ -134,10 +135,16 @@ def read_all(request: Request, alerts: list[SentT], make: Callable[[Request, Sen
     return read_of(events, rejected)
 
 
+def note_truncation(found: Read, count: int, sender: str) -> None:
+    """Say on each event that the sender cut its message, so that whoever looks knows of alerts that never came."""
+    for event in found.events:
+        event.annotations[TRUNCATED] = f"{sender} left {count} further alerts out of this message"
+
+
 def identity(request: Request, labels: dict[str, str]) -> str:
     """Return the fingerprint of a label set, less the labels that differ between replicas of one sender."""
     ignored = request.source.ignore_labels
-    if not ignored.isdisjoint(labels) and ignored.issuperset(labels):
+    if ignored.issuperset(labels):
         ignored = frozenset()  # they are all that it has: better two alerts than everything in one
     return fingerprint_of_labels(request.source.name, labels, ignored)
 

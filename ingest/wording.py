@@ -130,16 +130,14 @@ def kind_of(value: object) -> str:
 
 def title_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     """Return one line for people: the summary, else the alertname and the most telling label, else the labels."""
-    title = annotations.get("summary") or annotations.get("title")
+    title = one_line(annotations.get("summary") or annotations.get("title") or "")
     if title:
-        return one_line(title)
+        return title
     telling = next((labels[name] for name in TELLING_LABELS if labels.get(name)), "")
     name = labels.get("alertname", "")
-    if name:
-        return one_line(f"{name}: {telling}" if telling and telling != name else name)
-    return (
-        one_line(" ".join(f"{name}={labels[name]}" for name in sorted(labels)[:MAX_LABELS])) or "alert without labels"
-    )
+    title = one_line(f"{name}: {telling}" if name and telling and telling != name else name)
+    everything = " ".join(f"{name}={labels[name]}" for name in sorted(labels)[:MAX_LABELS]) if not title else ""
+    return title or one_line(everything) or "alert without a name"
 
 
 def one_line(text: str) -> str:
@@ -186,7 +184,7 @@ def make_event(
     """
     source = request.source
     word = raw_severity or labels.get("severity") or labels.get("priority") or source.severity
-    heading = one_line(title) if title else title_of(labels, annotations)
+    heading = one_line(title) or title_of(labels, annotations)
     if source.labels:
         labels = {**source.labels, **labels}
     event = Event(

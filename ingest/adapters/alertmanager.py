@@ -19,6 +19,7 @@ from ingest.labelled import (
     decoded,
     event_of,
     identity,
+    note_truncation,
     own_labels,
     plain_object,
     read_all,
@@ -29,7 +30,6 @@ from ingest.wording import text_of
 from triage.model import Event
 
 resends_refused = True
-TRUNCATED: Final = "tocsin_truncated"
 
 
 class Message(msgspec.Struct):
@@ -55,16 +55,10 @@ def read(request: Request) -> Read:
         truncated = count if isinstance(count, int) else 0
         found = read_plainly(request, data["alerts"], Sent, partial(_event, text_of(data.get("status"))))
     if truncated > 0:
-        _note_truncation(found, truncated)
+        note_truncation(found, truncated, "Alertmanager")
     return found
 
 
 def _event(message_status: str, request: Request, sent: Sent) -> Event:
     labels = own_labels(sent)
     return event_of(request, sent, status_by_word(sent, message_status), identity(request, labels), labels)
-
-
-def _note_truncation(found: Read, count: int) -> None:
-    note = f"Alertmanager left {count} further alerts out of this message (max_alerts)"
-    for event in found.events:
-        event.annotations[TRUNCATED] = note

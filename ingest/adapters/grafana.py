@@ -22,6 +22,7 @@ from ingest.labelled import (
     decoded,
     event_of,
     identity,
+    note_truncation,
     own_labels,
     plain_object,
     read_all,
@@ -34,7 +35,6 @@ from triage.model import MINUTE, SECOND, Event, Status, fingerprint_of
 SIGNATURE_HEADER: Final = "X-Grafana-Alerting-Signature"
 TIMESTAMP_HEADER: Final = "X-Grafana-Alerting-Timestamp"
 SIGNATURE_WINDOW: Final = 5 * MINUTE
-TRUNCATED: Final = "tocsin_truncated"
 _LINKS: Final = (
     ("dashboardURL", "dashboard_url"),
     ("panelURL", "panel_url"),
@@ -80,8 +80,7 @@ def read(request: Request) -> Read:
         make = partial(_event, text_of(data.get("status")), text_of(data.get("orgId")))
         found = read_plainly(request, data["alerts"], GrafanaSent, make)
     if truncated > 0:
-        for event in found.events:
-            event.annotations[TRUNCATED] = f"Grafana left {truncated} further alerts out of this message"
+        note_truncation(found, truncated, "Grafana")
     return found
 
 

@@ -15,7 +15,7 @@ import re
 from typing import Any, Final
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import fields, mapping
+from ingest.bodies import fields, mapping, plain_text
 from ingest.wording import Refused, claimed_time, make_event, safe_url, status_of, text_of
 from triage.model import Event, Kind, Status, fingerprint_of
 
@@ -52,7 +52,9 @@ def _word(found: dict[str, Any], *names: str) -> str:
 
 def _event(request: Request, found: dict[str, Any]) -> Event:
     name, slug = _word(found, "name"), _word(found, "slug")
-    code = _word(found, "uuid", "code", "id") or request.rest.strip("/") or _code_in(_word(found, "ping_url"))
+    code = (
+        _word(found, "uuid", "code", "id") or plain_text(request.rest).strip("/") or _code_in(_word(found, "ping_url"))
+    )
     known_as = code or slug or name
     if not known_as:
         raise Unreadable("uuid", 'missing: put "uuid":"$CODE" into the template, or $CODE at the end of the URL')
