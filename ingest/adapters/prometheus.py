@@ -50,5 +50,5 @@ def answer(read: Read) -> tuple[int, bytes, str] | None:
     """Answer as Alertmanager does: 200 and nothing, or 400 and the errors as one JSON string, the good alerts kept."""
     if not read.rejected:
         return 200, b"", "application/json"
-    errors = "; ".join(f"{item.where}.{item.field}: {item.reason}" for item in read.rejected)
+    errors = "; ".join(f"{item.where}.{item.field}".strip(".") + f": {item.reason}" for item in read.rejected)
     return 400, json.dumps(errors).encode(), "application/json"

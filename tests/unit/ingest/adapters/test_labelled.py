@@ -48,10 +48,12 @@ def test_prometheus_invents_no_start() -> None:
 def test_prometheus_answers_as_alertmanager_does() -> None:
     answer = load("prometheus").answer
     assert answer(prometheus(alert())) == (200, b"", "application/json")
-    partly = answer(prometheus(alert(), {"labels": {}}))
+    partly = answer(prometheus(alert(), {"labels": {}}, 7))
     assert partly is not None
     assert partly[0] == 400
-    assert "alerts[1].labels" in json.loads(partly[1])
+    said = json.loads(partly[1])
+    assert "alerts[1].labels: " in said
+    assert "alerts[2]: expected an object" in said
 
 
 @pytest.mark.parametrize("read", [alertmanager, prometheus])
