@@ -31,6 +31,8 @@ SEATS: Final = 8
 """How many messages are on their way at once."""
 SEATS_PER_PLACE: Final = 3
 """How many of these may wait for the same provider."""
+SEAT_S: Final = 60.0
+"""How long a send that was given up may keep its seat, in seconds."""
 LIMIT_S: Final = 10.0
 """How long one send may take, in seconds."""
 LEASE_MS: Final[Millis] = 60 * SECOND
@@ -90,9 +92,8 @@ class Deliver:
         self._on_their_way: dict[str, Sending] = {}
         self._unreported: list[tuple[Result, str]] = []
         self._ended: queue.SimpleQueue[tuple[str, Delivery | BaseException | None]] = queue.SimpleQueue()
-        # Threads that were given up still sit in front of their provider, so they keep their seat there.
-        self._seats: Counter[str] = Counter()
-        self._seats_lock = threading.Lock()
+        # By ticket, taken away by the sending thread itself: one that was given up still sits before its provider.
+        self._seated: dict[str, Sending] = {}
 
     def pump(self, for_s: float = math.inf) -> int:
         """Deliver until nothing is due and nothing is on its way. Return how many results were reported.
@@ -116,39 +117,47 @@ class Deliver:
         if free <= 0:
             return 0
         token = random.token_hex(8)
-        planned: Counter[str] = Counter()
+        taken_seats = self._taken_seats()
 
         def wanted(effect: Effect) -> bool:
             place = place_of(effect.target)
-            if self._seats[place] + planned[place] >= SEATS_PER_PLACE:
+            if taken_seats[place] >= SEATS_PER_PLACE:
                 return False
-            planned[place] += 1
+            taken_seats[place] += 1
             return True
 
         since = time.monotonic()
         taken = effects.claim(self._client, self._clock(), free, self._lease_ms, token, wanted)
         self.cancelled += taken.cancelled
-        return sum(self._start(claimed, token, since) for claimed in taken.claimed)
+        for claimed in taken.claimed:
+            if not claimed.died:
+                self._start(claimed, token, since)
+        return sum(self._bury(claimed, token) for claimed in taken.claimed if claimed.died)
 
-    def _start(self, claimed: Claimed, token: str, since: float) -> int:
-        """Send one effect on its way. Return 1 when it was reported without being sent."""
+    def _taken_seats(self) -> Counter[str]:
+        """Return how many seats are taken by place. A provider that never lets go of one gets it back in time."""
+        oldest = time.monotonic() - SEAT_S
+        for sending in [one for one in list(self._seated.values()) if one.since < oldest]:
+            self._seated.pop(sending.ticket, None)
+        return Counter(sending.place for sending in list(self._seated.values()))
+
+    def _bury(self, claimed: Claimed, token: str) -> int:
+        """Report, instead of sending it, what workers died of."""
+        reason = f"{claimed.count - 1} workers died while delivering this"
+        return self._report(claimed.effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), token, 0)
+
+    def _start(self, claimed: Claimed, token: str, since: float) -> None:
+        """Send one effect on its way."""
         effect = claimed.effect
-        if claimed.died:
-            reason = f"{claimed.count - 1} workers died while delivering this; not tried again"
-            return self._report(effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), token, 0)
-        place = place_of(effect.target)
-        sending = Sending(effect, place, since, token)
+        sending = Sending(effect, place_of(effect.target), since, token)
         self._on_their_way[sending.ticket] = sending
-        with self._seats_lock:
-            self._seats[place] += 1
+        self._seated[sending.ticket] = sending
         # Daemons: a provider that never answers must not keep the process from ending.
         arguments = (sending, claimed.count > 1)
         threading.Thread(target=self._send, args=arguments, name=f"send {effect.id[:6]}", daemon=True).start()
-        return 0
 
     def _send(self, sending: Sending, repeat: bool) -> None:
         """In a thread of its own: try once, and put down how it ended."""
-        place = sending.place
         try:
             ended: Delivery | BaseException | None = None
             # A process that was stopped for long may have lost its claim: nothing is sent on an old one.
@@ -156,10 +165,7 @@ class Deliver:
                 ended = self._attempt(sending.effect, repeat)
         except BaseException as error:  # noqa: BLE001  handed to the pump, which decides
             ended = error
-        with self._seats_lock:
-            self._seats[place] -= 1
-            if not self._seats[place]:
-                del self._seats[place]
+        self._seated.pop(sending.ticket, None)
         self._ended.put((sending.ticket, ended))
 
     def _attempt(self, effect: Effect, repeat: bool) -> Delivery:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import pytest
 import redis
 
 from tests.store.workers_support import NOW, client, commit, effect, results, store_url, wait_for
+from triage.model import Ending
 from triage.store import effects, keys
 from triage.store.client import connect
 from workers import jobs, run, sweeper
@@ -251,6 +254,37 @@ def test_a_wake_up_delivers_well_within_the_sweepers_second(
         commit(client, effect("a", target=f"file://{pages}", due=NOW))
         jobs.wake_deliver(client)
         wait_for(lambda: delivered(pages) == ["a"], timeout_s=0.9)
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """A provider that takes half a second."""
+
+    asked = threading.Event()
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        time.sleep(0.5)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_sigterm_lets_a_message_on_its_way_arrive_and_be_reported(client: redis.Redis, store_url: str) -> None:
+    provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    thread = threading.Thread(target=provider.serve_forever)
+    thread.start()
+    try:
+        commit(client, effect("a", target=f"json://127.0.0.1:{provider.server_port}/"))
+        with process(DELIVERER, store_url) as child:
+            assert Slow.asked.wait(20)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(10) == 0
+    finally:
+        provider.shutdown()
+        thread.join(10)
+        provider.server_close()
+    assert [(result.effect, result.ending) for result in results(client)] == [("a", Ending.DELIVERED)]
 
 
 def test_a_drain_notices_sigterm_quickly_and_gives_its_lease_back(client: redis.Redis, store_url: str) -> None:

@@ -24,8 +24,6 @@ from apprise.result import AppriseResult
 from triage.model import EffectKind, Ending, Millis, Severity
 from workers.channel import Delivery, Message, scheme_of
 
-LIMIT_S: Final = 9.0
-"""When to stop waiting for a provider, in seconds; a little less than the limit for any channel."""
 RETRY_AFTER_MAX: Final[Millis] = 15 * 60 * 1_000
 """Longest pause that a provider can ask for."""
 LOCAL: Final = ("blink1", "dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows")
@@ -102,9 +100,11 @@ def send(target: str, message: Message) -> Delivery:
         app_id="Tocsin",
         app_desc="Tocsin",
         app_url=message.url,
+        image_url_mask="",  # Apprise's own icons would be fetched from a third party
+        image_url_logo="",
         async_mode=False,
         secure_logging=True,
-        service_timeout=LIMIT_S,
+        service_timeout=0,  # with one, Apprise would send from a few threads that all providers share
         storage_mode="memory",
     )
     service = Apprise.instantiate(target, asset=asset)
@@ -124,7 +124,6 @@ def send(target: str, message: Message) -> Delivery:
             body_format=NotifyFormat.TEXT,
             notify_type=_type_of(message),
             interpret_escapes=False,
-            timeout=LIMIT_S,
         ) as result:
             return judge(result, seen)
     finally:
@@ -154,8 +153,6 @@ def judge(result: AppriseResult, seen: Seen) -> Delivery:
     if result.status is AppriseResultStatus.SUCCESS:
         return Delivery(Ending.DELIVERED, "accepted by " + _name(result))
     said = _said(result)
-    if result.status is AppriseResultStatus.TIMEOUT:
-        return Delivery(Ending.TRY_AGAIN, f"no answer within {LIMIT_S:g} s", ambiguous=True)
     if seen.failure is not None:
         return _unanswered(seen.failure)
     status = seen.status or _status_in(said)

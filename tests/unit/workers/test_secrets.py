@@ -13,13 +13,13 @@ def test_every_reference_is_filled_in() -> None:
 
 
 def test_a_target_without_references_stays_as_it_is() -> None:
-    assert expand("ntfy://host/topic$", {}.get) == ("ntfy://host/topic$", ())
+    assert expand("ntfy://host/topic$", lambda _: None) == ("ntfy://host/topic$", ())
 
 
 @pytest.mark.parametrize("values", [{}, {"TOKEN": ""}])
 def test_a_secret_that_is_not_set_is_named(values: dict[str, str]) -> None:
     with pytest.raises(UnsetSecret) as caught:
-        expand("slack://${TOKEN}", values.get)
+        expand("slack://${TOKEN}", lambda name: values.get(name))
     assert caught.value.name == "TOKEN"
 
 
