@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import types
 import typing
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "oncall.yaml": shapes.TeamOncallFile,
     "services.yaml": shapes.ServicesFile,
 }
+ENTRY: Final = 2
+"""How many keys lead to an entry of a file: `rules` and its position, `people` and a name."""
 ELSEWHERE: Final = ("tests", "schema")
 """Folders whose YAML or JSON is no part of the rules in force."""
 
@@ -97,18 +100,34 @@ def read_part(document: yaml.Document, model: type[Shape], problems: list[Proble
     problems += [_problem(document, model, cast("dict[str, Any]", fault)) for fault in faults]
     if not isinstance(document.value, dict):
         return None
-    value, kept = _without(document.value, [fault["loc"] for fault in faults])
+    value, kept = _without(document.value, [_cut(model, fault["loc"], fault["type"]) for fault in faults])
     try:
         return Part(team, document, model.model_validate(value), kept)
     except ValidationError:
         return None
 
 
-def _without(value: dict[str, Any], places: list[tuple[str | int, ...]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """Return the file's value without the entries at fault, and which positions of its lists remain."""
+def _cut(model: type[Shape], place: yaml.Path, kind: str) -> yaml.Path:
+    """Return what to leave out for a fault: one field of an entry (a rule, a person) if it can be spared, else all."""
+    if len(place) > ENTRY and not (kind == "missing" and len(place) == ENTRY + 1):
+        entry = _shape_at(model, place[:ENTRY])
+        for name, field in entry.model_fields.items() if entry is not None else ():
+            if place[ENTRY] in (name, field.alias) and field.is_required():
+                return place[:ENTRY]
+        return place[: ENTRY + 1] if entry is not None else place[:ENTRY]
+    return place[:ENTRY]
+
+
+def _without(value: dict[str, Any], cuts: list[yaml.Path]) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """Return the file's value without what is at `cuts`, and which positions of its lists remain."""
     bad: dict[str, set[str | int]] = {}
-    for place in places:
-        bad.setdefault(str(place[0]), set()).add(place[1] if len(place) > 1 else "")
+    fields: dict[yaml.Path, set[str | int]] = {}
+    for place in cuts:
+        if len(place) > ENTRY:
+            fields.setdefault(place[:ENTRY], set()).add(place[ENTRY])
+        else:
+            bad.setdefault(str(place[0]), set()).add(place[1] if len(place) > 1 else "")
+    value = _without_fields(value, fields)
     rest: dict[str, Any] = {}
     kept: dict[str, list[int]] = {}
     for key, entries in value.items():
@@ -121,6 +140,16 @@ def _without(value: dict[str, Any], places: list[tuple[str | int, ...]]) -> tupl
         elif isinstance(entries, dict) and "" not in faulty:
             rest[key] = {name: entry for name, entry in entries.items() if name not in faulty}
     return rest, kept
+
+
+def _without_fields(value: dict[str, Any], fields: dict[yaml.Path, set[str | int]]) -> dict[str, Any]:
+    """Return a copy of the file's value whose entries lack some of their fields."""
+    value = {key: copy.copy(entries) for key, entries in value.items()}
+    for (key, entry), names in fields.items():
+        known: Any = value[str(key)][entry]
+        if isinstance(known, dict):
+            value[str(key)][entry] = {name: item for name, item in known.items() if name not in names}
+    return value
 
 
 _WORDS: Final[dict[str, str]] = {
@@ -164,14 +193,17 @@ def _shown(value: Any) -> str:
 
 def keys_at(model: type[BaseModel], place: yaml.Path) -> list[str]:
     """Return the keys that a shape has at a place inside it."""
+    shape = _shape_at(model, place)
+    return [field.alias or name for name, field in shape.model_fields.items()] if shape is not None else []
+
+
+def _shape_at(model: type[BaseModel], place: yaml.Path) -> type[BaseModel] | None:
+    """Return the shape of what stands at a place inside a shape, or None when that is no mapping with fixed keys."""
     current: Any = model
-    for _ in range(len(place)):
-        current = _inside(current, place[0])
-        place = place[1:]
+    for key in place:
+        current = _inside(current, key)
     current = _bare(current)
-    if not (isinstance(current, type) and issubclass(current, BaseModel)):
-        return []
-    return [field.alias or name for name, field in current.model_fields.items()]
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
 
 
 def _bare(annotation: Any) -> Any:

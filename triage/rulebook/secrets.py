@@ -27,7 +27,7 @@ def reference_fault(text: str) -> str:
 def method_fault(url: str) -> str:
     """Return why a contact method can't be used as it is written, or ""."""
     if not _METHOD.match(url):
-        return f'"{url}" is no contact method: write a URL like mailto://…, terminal:// or file:///path'
+        return "this is no contact method: write a URL like mailto://…, terminal:// or file:///path"
     fault = reference_fault(url)
     if fault or url.startswith("file://"):
         return fault if fault or url.startswith("file:///") else "a file needs its whole path: file:///path"

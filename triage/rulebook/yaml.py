@@ -136,7 +136,7 @@ def parse(path: str, text: str, problems: list[Problem]) -> Document | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        builder.fault(line, column, f"not YAML: {error.problem or error.context}", _usual_cause(builder.line(line)))
+        builder.fault(line, column, f"not YAML: {error.problem or error.context}", _usual_cause(builder, line))
     except yaml.reader.ReaderError as error:
         builder.fault(1, 1, f"not YAML text: {error.reason}", "save the file as UTF-8 without control characters")
     except UnicodeEncodeError:
@@ -146,7 +146,10 @@ def parse(path: str, text: str, problems: list[Problem]) -> Document | None:
     return None
 
 
-def _usual_cause(line: str) -> str:
+def _usual_cause(builder: _Builder, number: int) -> str:
+    line = builder.line(number)
+    if not line.strip():
+        return "something above is not closed: a bracket, a brace or a quote"
     if "\t" in line:
         return "YAML indents with spaces, never with tabs"
     if "{" in line or '"' in line:
