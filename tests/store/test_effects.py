@@ -6,12 +6,12 @@ import threading
 
 import redis
 
-from tests.store.workers_support import NOW, client, commit, decide, effect, results, store_url, withdraw
+from tests.store.workers_support import NOW, client, commit, decide, effect, results, withdraw
 from triage.model import Ending, Result, Severity
 from triage.store import effects, keys
 from triage.store.client import connect
 
-__all__ = ["client", "store_url"]
+__all__ = ["client"]
 LEASE = 60_000
 
 
@@ -43,14 +43,14 @@ def test_a_claimed_effect_has_one_holder(client: redis.Redis) -> None:
     assert claim_ids(client, "second") == []
 
 
-def test_many_claimers_never_share_an_effect(client: redis.Redis, store_url: str) -> None:
+def test_many_claimers_never_share_an_effect(client: redis.Redis, redis_url: str) -> None:
     names = [f"e{number}" for number in range(60)]
     commit(client, *(effect(name) for name in names))
     got: list[str] = []
     lock = threading.Lock()
 
     def take(number: int) -> None:
-        mine = connect(store_url)
+        mine = connect(redis_url)
         while ids := claim_ids(mine, f"claimer{number}", limit=3):
             with lock:
                 got.extend(ids)

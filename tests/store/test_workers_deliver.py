@@ -20,7 +20,6 @@ from tests.store.workers_support import (
     decide,
     effect,
     results,
-    store_url,
     wait_for,
     withdraw,
 )
@@ -30,7 +29,7 @@ from triage.store.client import connect
 from workers.channel import Channel, Delivery, load
 from workers.deliver import SEATS_PER_PLACE, Deliver
 
-__all__ = ["client", "store_url"]
+__all__ = ["client"]
 
 
 class Died(BaseException):
@@ -70,11 +69,11 @@ def test_nothing_is_sent_again_while_its_result_waits_for_the_drain(client: redi
     assert watched.ids == ["a"]
 
 
-def test_two_deliverers_never_send_one_effect_twice(client: redis.Redis, store_url: str) -> None:
+def test_two_deliverers_never_send_one_effect_twice(client: redis.Redis, redis_url: str) -> None:
     watched = Watched()
     names = [f"e{number:02}" for number in range(50)]
     commit(client, *(effect(name, target=f"watch://{name}") for name in names))
-    clients = [connect(store_url) for _ in range(2)]
+    clients = [connect(redis_url) for _ in range(2)]
     threads = [threading.Thread(target=deliver(one, watched).pump) for one in clients]
     for thread in threads:
         thread.start()

