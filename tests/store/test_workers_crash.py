@@ -39,7 +39,7 @@ class DyingConnection(UnixDomainSocketConnection):
         kind.sent += 1
         if kind.sent == kind.die_at and not kind.after:
             raise Died
-        super().send_packed_command(*arguments, **options)
+        super().send_packed_command(*arguments, **options)  # type: ignore[no-untyped-call]
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         reply = super().read_response(*arguments, **options)
