@@ -98,7 +98,7 @@ class Stage(Rehearsal):
         super().__init__(compile_files(files or FILES), start, provider)
 
     def fires(self, name: str = "Down", at: Millis | None = None, **labels: str) -> Decision:
-        return self.events("am", [alert(name, at=at, **labels)])[0]
+        return self.events("am", [alert(name, Status.FIRING, at, **labels)])[0]
 
     def ends(self, name: str = "Down", at: Millis | None = None, **labels: str) -> Decision:
         return self.events("am", [alert(name, Status.RESOLVED, at=at, **labels)])[0]
