@@ -1,4 +1,4 @@
-"""What people ask for: appended to the journal like everything else, then waited for, so that the answer is the outcome."""
+"""What people ask for: appended to the journal like everything else, then waited for, to answer with the outcome."""
 
 from __future__ import annotations
 

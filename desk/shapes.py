@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from triage import model
 from triage.model import Millis
 from triage.store import queries, standing
+from triage.store import why as reasons
 
 SHOWN: Final = 6
 """How many characters of an incident's key people see."""
@@ -167,8 +168,8 @@ class EntryEvents(BaseModel):
 class Ledger(BaseModel):
     """`accepted == sum(outcomes) + undecided`, always.
 
-    `outcomes` counts by outcome, `reasons` by `outcome/reason`. `counted` is false when the backlog was too long to count
-    for this answer, so that `undecided` was derived from the other two.
+    `outcomes` counts by outcome, `reasons` by `outcome/reason`. `counted` is false when the backlog was too long to
+    count for this answer, so that `undecided` was derived from the other two.
     """
 
     accepted: int
@@ -414,3 +415,12 @@ def rules(one: model.Rules) -> Rules:
     """Return the rules in force as the API shows them."""
     files = [RuleFile(path=path, length=len(text)) for path, text in sorted(one.files.items())]
     return Rules(digest=one.digest, loaded_at=time_of(one.loaded_at), files=files, refused=list(one.refused))
+
+
+def why(found: reasons.Why) -> Why:
+    """Return an explanation as the API shows it."""
+    sections = [
+        WhySection(heading=one.heading, facts=[Fact(name=fact.name, text=fact.text) for fact in one.facts])
+        for one in found.sections
+    ]
+    return Why(what=found.what, of=found.of, sections=sections)

@@ -235,10 +235,11 @@ async def open_incidents(client: Client) -> tuple[list[Incident], int]:
     return found, total
 
 
-async def timeline(client: Client, key: str, limit: int = 100, before: int | None = None) -> Page[Line]:
-    """Return lines of an incident's timeline, newest first; `before` is the `next` of the previous page as a number."""
+async def timeline(client: Client, key: str, limit: int = 100, after: str | None = None) -> Page[Line]:
+    """Return lines of an incident's timeline, newest first."""
     name = keys.timeline(key)
-    end = int(await cast("Any", client).llen(name)) if before is None else max(before, 0)
+    length = int(await cast("Any", client).llen(name))
+    end = length if after is None else min(_cursor(after), length)
     start = max(end - limit, 0)
     if end == 0:
         return Page([])

@@ -112,7 +112,7 @@ def text(answer: Why) -> list[str]:
 
 
 async def _of_incident_or(client: queries.Client, rulebook: Rulebook, what: str, unknown: queries.Unknown) -> Why:
-    """A text such as `ffeedd22` may be the beginning of either name; the first complaint stands when it is of neither."""
+    """A text such as `ffeedd22` may begin either name; the first complaint stands when it begins neither."""
     try:
         return await _of_incident(client, rulebook, what)
     except queries.Ambiguous:

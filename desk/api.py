@@ -1,0 +1,265 @@
+"""The REST API under `/api/v1`: one table of routes, from which the router and the OpenAPI document are both made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from desk import asking, commands, shapes
+from desk.context import Desk
+from desk.people import Attempts, Person
+from desk.problems import Problem, not_found
+from desk.stream import Pulse
+from triage.model import Severity, Verb
+from triage.store import queries, standing
+from triage.store import why as reasons
+from triage.store.why import Rulebooks
+
+BASE: Final = "/api/v1"
+
+
+@dataclass(slots=True)
+class Office:
+    """What the handlers of one application share: the desk, failed sign-ins, the live pulse, a compiled rulebook."""
+
+    desk: Desk
+    pulse: Pulse
+    attempts: Attempts = field(default_factory=Attempts)
+    rulebooks: Rulebooks = field(default_factory=Rulebooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request after it was checked: who asks (None: anybody on this machine), and what."""
+
+    office: Office
+    request: web.Request
+    person: Person | None
+    query: Any
+    body: Any
+
+    @property
+    def client(self) -> queries.Client:
+        return self.office.desk.client
+
+    @property
+    def external_url(self) -> str:
+        return self.office.desk.settings.external_url
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A body with a status other than 200."""
+
+    shape: BaseModel
+    status: int
+
+
+Handler = Callable[[Call], Awaitable[BaseModel | Answered]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table. `statuses`: what it may answer besides 200 and the errors that every route may answer."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel]
+    query: type[asking.Query] = asking.Nothing
+    body: type[BaseModel] | None = None
+    statuses: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the operation's stable name."""
+        return str(cast("Any", self.handler).__name__)
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether this route changes anything, so that it needs a person."""
+        return self.method != "GET"
+
+
+async def list_incidents(call: Call) -> BaseModel:
+    """Return incidents, newest first."""
+    query: asking.IncidentsQuery = call.query
+    wanted = queries.IncidentFilter(
+        open=query.open,
+        phase=query.phase,
+        severity=Severity[query.severity] if query.severity else None,
+        service=query.service,
+        text=query.q,
+    )
+    return shapes.incidents(await queries.incidents(call.client, wanted, query.limit, query.after), call.external_url)
+
+
+async def get_incident(call: Call) -> BaseModel:
+    """Return one incident with the first page of its timeline and alerts."""
+    one = await queries.incident(call.client, call.request.match_info["id"])
+    timeline = await queries.timeline(call.client, one.key)
+    alerts = await queries.alerts_of(call.client, one.key)
+    return shapes.IncidentDetail(
+        **shapes.incident(one, call.external_url).model_dump(),
+        timeline=shapes.timeline(timeline),
+        alert_page=shapes.alerts(alerts),
+    )
+
+
+async def list_incident_alerts(call: Call) -> BaseModel:
+    """Return the alerts of an incident, page by page."""
+    one = await queries.incident(call.client, call.request.match_info["id"])
+    return shapes.alerts(await queries.alerts_of(call.client, one.key, call.query.limit, call.query.after))
+
+
+async def list_incident_timeline(call: Call) -> BaseModel:
+    """Return the timeline of an incident, page by page."""
+    one = await queries.incident(call.client, call.request.match_info["id"])
+    return shapes.timeline(await queries.timeline(call.client, one.key, call.query.limit, call.query.after))
+
+
+async def acknowledge_incident(call: Call) -> Answered:
+    """Take an incident."""
+    return await _command(call, Verb.ACKNOWLEDGE)
+
+
+async def resolve_incident(call: Call) -> Answered:
+    """End an incident."""
+    return await _command(call, Verb.RESOLVE)
+
+
+async def note_incident(call: Call) -> Answered:
+    """Write into the timeline of an incident."""
+    return await _command(call, Verb.NOTE)
+
+
+async def _command(call: Call, verb: Verb) -> Answered:
+    body: asking.CommandBody = call.body
+    assert call.person is not None  # noqa: S101  a route that changes is never called without
+    outcome = await commands.perform(
+        call.office.desk,
+        verb,
+        call.request.match_info["id"],
+        call.person,
+        text=body.text,
+        confirm=body.confirm,
+        request=call.request.headers.get("X-Request-Id", "")[:100],
+    )
+    if outcome.ending == "refused":
+        raise Problem(409, "refused", "Refused", outcome.text)
+    if outcome.ending == "asks":
+        raise Problem(409, "confirm", "Say it again to mean it", outcome.text, confirm=True)
+    shape = shapes.CommandDone(
+        ending=outcome.ending,
+        text=outcome.text,
+        entry=outcome.entry,
+        incident=shapes.incident(outcome.incident, call.external_url),
+        look=f"{BASE}/why?of={outcome.entry}",
+    )
+    return Answered(shape, 202 if outcome.ending == "pending" else 200)
+
+
+async def list_alerts(call: Call) -> BaseModel:
+    """Return alerts."""
+    query: asking.AlertsQuery = call.query
+    try:
+        labels = tuple(asking.label_filter(text) for text in query.label)
+    except ValueError as error:
+        raise Problem(400, "invalid", "The query cannot be used", f"label: {error}") from None
+    wanted = queries.AlertFilter(state=query.state, source=query.source, labels=labels)
+    return shapes.alerts(await queries.alerts(call.client, wanted, query.limit, query.after))
+
+
+async def list_events(call: Call) -> BaseModel:
+    """Return the events of an entry with their decisions."""
+    query: asking.EventsQuery = call.query
+    if query.wait:
+        await queries.wait_decided(call.client, query.entry, query.wait)
+    return shapes.entry_events(await queries.entry(call.client, query.entry))
+
+
+async def get_ledger(call: Call) -> BaseModel:
+    """Return where every accepted event ended."""
+    return shapes.ledger(await standing.ledger(call.client))
+
+
+async def list_dead_letters(call: Call) -> BaseModel:
+    """Return bodies that could not be read."""
+    return shapes.dead_letters(await standing.dead_letters(call.client, call.query.limit, call.query.after))
+
+
+async def get_rules(call: Call) -> BaseModel:
+    """Return the rules in force."""
+    rules = await standing.rules(call.client)
+    if rules is None:
+        raise not_found("no rules were loaded yet; `tocsin serve --rules.path DIR` loads a folder")
+    return shapes.rules(rules)
+
+
+async def get_why(call: Call) -> BaseModel:
+    """Return why Tocsin did what it did."""
+    found = await reasons.why(call.client, call.query.of, call.office.rulebooks)
+    return shapes.why(found)
+
+
+_COMMAND: Final = {202: "Appended, but not decided within two seconds; `look` says where its outcome will be."}
+
+ROUTES: Final = (
+    Route("GET", "/incidents", "Incidents, newest first", list_incidents, shapes.IncidentPage, asking.IncidentsQuery),
+    Route("GET", "/incidents/{id}", "One incident", get_incident, shapes.IncidentDetail),
+    Route(
+        "GET",
+        "/incidents/{id}/alerts",
+        "Alerts of an incident",
+        list_incident_alerts,
+        shapes.AlertPage,
+        asking.PageQuery,
+    ),
+    Route(
+        "GET",
+        "/incidents/{id}/timeline",
+        "Timeline of an incident",
+        list_incident_timeline,
+        shapes.Timeline,
+        asking.PageQuery,
+    ),
+    Route(
+        "POST",
+        "/incidents/{id}/acknowledge",
+        "Take an incident",
+        acknowledge_incident,
+        shapes.CommandDone,
+        body=asking.CommandBody,
+        statuses=_COMMAND,
+    ),
+    Route(
+        "POST",
+        "/incidents/{id}/resolve",
+        "End an incident; asks for `confirm` while alerts fire",
+        resolve_incident,
+        shapes.CommandDone,
+        body=asking.CommandBody,
+        statuses=_COMMAND,
+    ),
+    Route(
+        "POST",
+        "/incidents/{id}/note",
+        "Write into the timeline",
+        note_incident,
+        shapes.CommandDone,
+        body=asking.NoteBody,
+        statuses=_COMMAND,
+    ),
+    Route("GET", "/alerts", "Alerts that are remembered", list_alerts, shapes.AlertPage, asking.AlertsQuery),
+    Route("GET", "/events", "Events of an entry, decided", list_events, shapes.EntryEvents, asking.EventsQuery),
+    Route("GET", "/ledger", "Where every accepted event ended", get_ledger, shapes.Ledger),
+    Route("GET", "/dead-letters", "Unreadable bodies", list_dead_letters, shapes.DeadLetterPage, asking.PageQuery),
+    Route("GET", "/rules", "Rules in force", get_rules, shapes.Rules),
+    Route("GET", "/why", "Why", get_why, shapes.Why, asking.WhyQuery),
+)
+"""Every JSON route of the API. `/stream` and `/openapi.json` stand beside them in `desk.application`."""

@@ -1,0 +1,155 @@
+"""The people's door on a shared aiohttp application: who may ask, what they asked, and how errors are answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, get_origin
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from desk import openapi, people, problems, reading, views
+from desk.api import BASE, ROUTES, Answered, Call, Office, Route
+from desk.context import Desk
+from desk.people import Person
+from desk.problems import Problem
+from desk.stream import Pulse
+from triage.store import queries
+from triage.store.appender import StoreUnavailable
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+log = structlog.get_logger("desk")
+
+
+def add_routes(app: web.Application, desk: Desk) -> None:
+    """Put the API, the live stream and the views on `app`. Streams end when the application shuts down."""
+    office = Office(desk, Pulse(desk))
+    app.on_shutdown.append(office.pulse.stop)
+    for route in ROUTES:
+        app.router.add_route(route.method, BASE + route.path, _endpoint(office, route), name=f"api:{route.name}")
+    app.router.add_get(f"{BASE}/stream", _guarded(office, office.pulse.serve))
+    described = openapi.document(ROUTES, desk.settings.version, desk.settings.external_url)
+    app.router.add_get(f"{BASE}/openapi.json", _describe(described))
+    app.router.add_route("*", BASE + "/{rest:.*}", _lost)
+    views.add_routes(app, office)
+
+
+def _endpoint(office: Office, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        person = await _who(office, request, route.changes)
+        query = _query(route, request)
+        body = await _body(route.body, request) if route.body is not None else None
+        return _answer(await route.handler(Call(office, request, person, query, body)))
+
+    return _caught(handle)
+
+
+def _guarded(
+    office: Office, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await _who(office, request, changes=False)
+        return await handler(request)
+
+    return _caught(handle)
+
+
+def _caught(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Turn what a handler raises into problem+json."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return _problem(problem)
+        except LookupError as error:
+            if isinstance(error, (queries.Unknown, queries.Ambiguous)):
+                return _problem(problems.from_lookup(error))
+            raise
+        except (StoreUnavailable, *queries.DOWN) as error:
+            log.warning("store unavailable", path=request.path, error=str(error))
+            return _problem(problems.store_down())
+
+    return handle
+
+
+async def _who(office: Office, request: web.Request, changes: bool) -> Person | None:
+    """Return who asks. Raises Problem when nobody may, or when a browser's change is not from our own view."""
+    person = people.by_bearer(office.desk, request, office.attempts)
+    if person is not None:
+        return person
+    person = await people.by_cookie(office.desk, request)
+    if person is not None:
+        if changes:
+            people.check_form(office.desk, request, person, request.headers.get(people.CSRF_HEADER, ""))
+        return person
+    if not changes and people.may_read_openly(office.desk, request):
+        return None
+    raise people.unauthorized("send the admin token as `Authorization: Bearer …`; `tocsin init` writes it to a file")
+
+
+def _query(route: Route, request: web.Request) -> BaseModel:
+    given: dict[str, Any] = {}
+    for name in request.query:
+        known = route.query.model_fields.get(name)
+        values = request.query.getall(name)
+        given[name] = values if known is not None and get_origin(known.annotation) is list else values[-1]
+    try:
+        return route.query.model_validate(given)
+    except ValidationError as error:
+        raise problems.from_validation(error, "query") from None
+
+
+async def _body(model: type[BaseModel], request: web.Request) -> BaseModel:
+    raw = await reading.limited(request)
+    if raw and request.content_type != "application/json":
+        raise Problem(415, "media-type", "Not JSON", "send the body as Content-Type: application/json")
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise problems.from_validation(error, "body") from None
+
+
+def _answer(found: BaseModel | Answered) -> web.Response:
+    shape, status = (found.shape, found.status) if isinstance(found, Answered) else (found, 200)
+    return web.Response(
+        body=shape.model_dump_json().encode(), status=status, content_type="application/json", headers=_HEADERS
+    )
+
+
+def _problem(problem: Problem) -> web.Response:
+    body = problem.shape.model_dump_json(exclude_defaults=True).encode()
+    headers = {**_HEADERS, **problem.headers}
+    return web.Response(body=body, status=problem.status, content_type="application/problem+json", headers=headers)
+
+
+def _describe(described: dict[str, Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    body = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def handle(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+
+    return handle
+
+
+async def _lost(request: web.Request) -> web.StreamResponse:
+    path = request.path.removeprefix(BASE)[:100]
+    detail = f"the API has no {request.method} {path}; {BASE}/openapi.json lists what it has"
+    known = any(path.count("/") == route.path.count("/") and _fits(route.path, path) for route in ROUTES)
+    if known:
+        return _problem(Problem(405, "method", "Not with this method", detail))
+    return _problem(problems.not_found(detail))
+
+
+def _fits(pattern: str, path: str) -> bool:
+    pairs = zip(pattern.split("/"), path.split("/"), strict=False)
+    return all(one == other or one.startswith("{") for one, other in pairs)

@@ -1,0 +1,103 @@
+"""What can be asked of the API: query parameters and bodies as types. A misspelt one is refused, not ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from desk.commands import TEXT_MAX
+from desk.shapes import SeverityName
+from triage.model import AlertState, Phase, clean_text
+
+PAGE_MAX: Final = 200
+Limit = Annotated[int, Field(ge=1, le=PAGE_MAX, description="How many items a page holds.")]
+After = Annotated[str | None, Field(max_length=100, description="The `next` of the previous page.")]
+Text = Annotated[str, AfterValidator(clean_text)]
+
+
+class Query(BaseModel):
+    """Query parameters of one route."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Nothing(Query):
+    """No query parameters."""
+
+
+class IncidentsQuery(Query):
+    """Filters of the list of incidents."""
+
+    open: Annotated[bool | None, Field(description="Only open ones (true) or only ended ones (false).")] = None
+    phase: Phase | None = None
+    severity: SeverityName | None = None
+    service: Annotated[str | None, Field(max_length=500)] = None
+    q: Annotated[str | None, Field(max_length=200, description="A text in title, service or key.")] = None
+    limit: Limit = 50
+    after: After = None
+
+
+class PageQuery(Query):
+    """Which page."""
+
+    limit: Limit = 50
+    after: After = None
+
+
+class AlertsQuery(Query):
+    """Filters of the list of alerts."""
+
+    state: AlertState | None = None
+    source: Annotated[str | None, Field(max_length=200)] = None
+    label: Annotated[
+        list[str],
+        Field(max_length=10, description="`name=value` or `name!=value`; may be given several times, all must hold."),
+    ] = []
+    limit: Limit = 50
+    after: After = None
+
+
+class EventsQuery(Query):
+    """Which entry, and how long to wait for its decision."""
+
+    entry: Annotated[str, Field(max_length=41, description="The entry id that the door answered.")]
+    wait: Annotated[float, Field(ge=0, le=10, description="Seconds to wait until it is decided.")] = 0
+
+
+class WhyQuery(Query):
+    """What to explain."""
+
+    of: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=60,
+            description="An entry id (or `<entry id>/<index>`), a fingerprint (eight digits or more), or an incident.",
+        ),
+    ]
+
+
+class CommandBody(BaseModel):
+    """What goes with a command: words for the timeline, and `confirm` to answer a question asked before."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: Annotated[Text, Field(max_length=TEXT_MAX)] = ""
+    confirm: bool = False
+
+
+class NoteBody(CommandBody):
+    """A note for the timeline."""
+
+    text: Annotated[Text, Field(min_length=1, max_length=TEXT_MAX)]
+
+
+Verbs = Literal["acknowledge", "resolve", "note"]
+
+
+def label_filter(text: str) -> tuple[str, bool, str]:
+    """Return `name=value` or `name!=value` as (name, equal, value). Raises ValueError that says what is expected."""
+    name, found, value = text.partition("=")
+    if not found or not name.rstrip("!"):
+        raise ValueError(f"{text[:80]!r} is no label filter: write name=value or name!=value")
+    return name.removesuffix("!"), not name.endswith("!"), value.strip('"')

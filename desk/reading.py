@@ -1,0 +1,43 @@
+"""Bodies that people send: short, and sent without dawdling."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from desk.problems import Problem
+from triage.model import clean_text
+
+BODY_MAX: Final = 64 * 1024
+"""Longest body that the desk reads, in bytes."""
+BODY_TIMEOUT_S: Final = 10.0
+FIELDS_MAX: Final = 20
+
+
+async def limited(request: web.Request) -> bytes:
+    """Return the body. Raises Problem 413 when it is longer than BODY_MAX, 408 when it takes too long."""
+    raw = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while chunk := await request.content.readany():
+                raw += chunk
+                if len(raw) > BODY_MAX:
+                    raise Problem(413, "too-large", "Body too large", f"a body may have {BODY_MAX} bytes")
+    except TimeoutError:
+        raise Problem(408, "too-slow", "Body too slow", f"send it within {BODY_TIMEOUT_S:.0f} s") from None
+    return bytes(raw)
+
+
+async def form(request: web.Request) -> dict[str, str]:
+    """Return the fields of a plain HTML form. Raises Problem 400, 408, 413 or 415."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Problem(415, "media-type", "Not a form", "this address takes the desk's own forms")
+    raw = await limited(request)
+    try:
+        pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise Problem(400, "invalid", "The form cannot be used", f"it has more than {FIELDS_MAX} fields") from None
+    return {name: clean_text(value) for name, value in pairs}

@@ -1,0 +1,115 @@
+"""Templates and what they may use. What came from outside is data: escaped, linked only where harmless."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup, escape
+
+from desk.shapes import time_of
+from triage.model import DAY, HOUR, MINUTE, SECOND, Millis, Severity
+
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": CSP,
+    # Nothing is told to other sites. `no-referrer` would also make browsers send `Origin: null` with our own forms, and
+    # on plain http, where they send no Sec-Fetch-Site either, we could no longer tell ours from a stranger's.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+MEANINGS: Final = {
+    Severity.P0: "critical: complete outage or data loss",
+    Severity.P1: "high: major feature broken, revenue impact",
+    Severity.P2: "medium: degraded, a workaround exists",
+    Severity.P3: "low: minor or cosmetic",
+    Severity.P4: "informational",
+}
+_LINK: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}]", re.IGNORECASE)
+_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+
+
+def static_files() -> dict[str, bytes]:
+    """Return the desk's own style, script and icon by name."""
+    folder = resources.files("desk") / "static"
+    return {one.name: one.read_bytes() for one in folder.iterdir() if one.is_file()}
+
+
+def static_type(name: str) -> str:
+    """Return the media type of a static file."""
+    return _TYPES["." + name.rpartition(".")[2]]
+
+
+def safe_url(url: str) -> str:
+    """Return the address when it may become a link (http, https, mailto), else ""."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return ""
+    if parts.scheme.lower() == "mailto":
+        return url.strip()
+    return url.strip() if parts.scheme.lower() in {"http", "https"} and parts.netloc else ""
+
+
+def linked(text: str) -> Markup:
+    """Return hostile text escaped, with the harmless addresses in it made into links."""
+    parts: list[Markup] = []
+    end = 0
+    for found in _LINK.finditer(text):
+        parts.append(escape(text[end : found.start()]))
+        parts.append(link(found[0], found[0]))
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def link(url: str, text: str) -> Markup:
+    """Return a link to another site, or only the text when the address is not harmless."""
+    address = safe_url(url)
+    if not address:
+        return escape(text)
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>').format(address, text)
+
+
+def duration(span: Millis) -> str:
+    """Return how long, in its two largest units: `2 h 5 min`."""
+    span = max(span, 0)
+    for index, (unit, name) in enumerate(_UNITS):
+        if span >= unit:
+            rest, text = span % unit, f"{span // unit} {name}"
+            if index + 1 < len(_UNITS) and unit != MINUTE and rest >= _UNITS[index + 1][0]:
+                text += f" {rest // _UNITS[index + 1][0]} {_UNITS[index + 1][1]}"
+            return text
+    return "0 s"
+
+
+class Renderer:
+    """Renders templates. One per application; templates are compiled once."""
+
+    def __init__(self) -> None:
+        self.static = static_files()
+        stamp = hashlib.blake2b(b"".join(self.static[name] for name in sorted(self.static)), digest_size=6)
+        self._env = jinja2.Environment(
+            loader=jinja2.PackageLoader("desk"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._env.filters |= {"linked": linked, "utc": time_of, "duration": duration}
+        self._env.globals |= {"link": link, "meanings": MEANINGS, "stamp": stamp.hexdigest()}
+
+    def answer(self, template: str, status: int = 200, **values: Any) -> web.Response:
+        """Return a template as an answer with the headers every view has."""
+        text = self._env.get_template(template).render(**values)
+        return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)

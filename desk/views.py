@@ -1,0 +1,190 @@
+"""What people see: the board, an incident, alerts. All of it works without JavaScript; the script saves reloading.
+
+Views are for signed-in people, on loopback too. Each POST carries the session's secret and comes from our own view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from desk import asking, commands, people, problems, reading, signing
+from desk.api import Office
+from desk.people import Person
+from desk.problems import Problem
+from desk.rendering import Renderer, static_type
+from triage.model import AlertState, Verb
+from triage.store import queries
+from triage.store import why as reasons
+from triage.store.appender import StoreUnavailable
+
+OPEN_SHOWN: Final = 100
+ENDED_SHOWN: Final = 10
+ALERTS_SHOWN: Final = 50
+LINES_SHOWN: Final = 100
+DONE: Final = {
+    "acknowledge": "You have it now.",
+    "resolve": "Resolved.",
+    "note": "Noted.",
+    "pending": "It is in the journal. Triage has not come to it yet; this view shows it when it has.",
+}
+
+View = Callable[[web.Request, Person], Awaitable[web.Response]]
+
+
+def add_routes(app: web.Application, office: Office) -> None:
+    """Put the views on `app`."""
+    house = Views(office)
+    app.router.add_get("/login", house.login)
+    app.router.add_post("/login", house.caught(house.sign_in))
+    app.router.add_get("/static/{name}", house.static)
+    app.router.add_post("/logout", house.signed_in(house.sign_out))
+    app.router.add_get("/", house.signed_in(house.board))
+    app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
+    app.router.add_post("/incidents/{id}/{verb:acknowledge|resolve|note}", house.signed_in(house.command))
+    app.router.add_get("/alerts", house.signed_in(house.alerts))
+
+
+class Views:
+    """The handlers, with what they share."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._desk = office.desk
+        self._renderer = Renderer()
+
+    # How they are called.
+
+    def caught(
+        self, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[..., Awaitable[web.Response]]:
+        """Turn what a handler raises into a view that says what to do."""
+
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                return await handler(request)
+            except Problem as problem:
+                return self._problem(problem)
+            except (queries.Unknown, queries.Ambiguous) as error:
+                return self._problem(problems.from_lookup(error))
+            except (StoreUnavailable, *queries.DOWN):
+                return self._problem(problems.store_down())
+
+        return handle
+
+    def signed_in(self, view: View) -> Callable[..., Awaitable[web.Response]]:
+        """Let only signed-in people see a view, and take only our own forms."""
+
+        async def handle(request: web.Request) -> web.Response:
+            person = await people.by_cookie(self._desk, request)
+            if person is None:
+                goal = request.path_qs if request.method in {"GET", "HEAD"} else "/"
+                headers = {"Location": f"/login?next={quote(goal, safe='/')}", "Cache-Control": "no-store"}
+                return web.Response(status=303, headers=headers)
+            if request.method == "POST":
+                request["form"] = await reading.form(request)
+                people.check_form(self._desk, request, person, request["form"].get(people.CSRF_FIELD, ""))
+            return await view(request, person)
+
+        return self.caught(handle)
+
+    def _problem(self, problem: Problem) -> web.Response:
+        answer = self._renderer.answer("problem.html", status=problem.status, problem=problem.shape)
+        answer.headers.update(problem.headers)
+        return answer
+
+    # Coming and going.
+
+    async def login(self, request: web.Request) -> web.Response:
+        return await signing.show(self._renderer, request)
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        return await signing.sign_in(self._office, self._renderer, request)
+
+    async def sign_out(self, _request: web.Request, person: Person) -> web.Response:
+        return await signing.sign_out(self._office, person)
+
+    async def static(self, request: web.Request) -> web.Response:
+        """Answer the style, the script or the icon. Their address carries a stamp, so they may be kept."""
+        name = request.match_info["name"]
+        body = self._renderer.static.get(name)
+        if body is None:
+            raise web.HTTPNotFound
+        headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=body, headers={**headers, "Content-Type": static_type(name)})
+
+    # What there is to see.
+
+    async def board(self, _request: web.Request, person: Person) -> web.Response:
+        """Show open incidents by severity, then age; below them those that ended lately."""
+        opened, total = await queries.open_incidents(self._desk.client)
+        ended = await queries.incidents(self._desk.client, queries.IncidentFilter(open=False), ENDED_SHOWN)
+        return self._renderer.answer(
+            "board.html",
+            person=person,
+            now=self._desk.clock(),
+            opened=opened[:OPEN_SHOWN],
+            total=total,
+            ended=ended.items,
+        )
+
+    async def incident(self, request: web.Request, person: Person) -> web.Response:
+        """Show one incident with its timeline, alerts and why."""
+        said = DONE.get(request.query.get("done", ""), "")
+        return await self._incident(request, person, said=said)
+
+    async def _incident(
+        self, request: web.Request, person: Person, status: int = 200, said: str = "", fault: str = ""
+    ) -> web.Response:
+        client = self._desk.client
+        one = await queries.incident(client, request.match_info["id"])
+        before = request.query.get("timeline")
+        timeline = await queries.timeline(client, one.key, LINES_SHOWN, before)
+        alerts = await queries.alerts_of(client, one.key, ALERTS_SHOWN, request.query.get("alerts"))
+        why = await reasons.why(client, one.key, self._office.rulebooks)
+        return self._renderer.answer(
+            "incident.html",
+            status=status,
+            person=person,
+            now=self._desk.clock(),
+            one=one,
+            timeline=timeline,
+            alerts=alerts,
+            why=why,
+            said=said,
+            fault=fault,
+        )
+
+    async def command(self, request: web.Request, person: Person) -> web.Response:
+        """Do what a form asks; when triage asks back, show its question."""
+        fields = request["form"]
+        verb = Verb(request.match_info["verb"])
+        text = fields.get("text", "")[: commands.TEXT_MAX]
+        ref = request.match_info["id"]
+        outcome = await commands.perform(self._desk, verb, ref, person, text, fields.get("confirm") == "yes")
+        if outcome.ending == "asks":
+            return self._renderer.answer(
+                "confirm.html", status=409, person=person, one=outcome.incident, verb=verb, said=text, asks=outcome.text
+            )
+        if outcome.ending == "refused":
+            return await self._incident(request, person, status=409, fault=outcome.text)
+        done = "pending" if outcome.ending == "pending" else verb.value
+        location = f"/incidents/{outcome.incident.key[:6]}?done={done}"
+        return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+    async def alerts(self, request: web.Request, person: Person) -> web.Response:
+        """Show alerts that are remembered, filtered."""
+        asked = {name: request.query.get(name, "")[:300] for name in ("state", "source", "label")}
+        try:
+            labels = (asking.label_filter(asked["label"]),) if asked["label"] else ()
+            state = AlertState(asked["state"]) if asked["state"] else None
+        except ValueError as error:
+            raise Problem(400, "invalid", "The filter cannot be used", str(error)) from None
+        wanted = queries.AlertFilter(state=state, source=asked["source"] or None, labels=labels)
+        page = await queries.alerts(self._desk.client, wanted, ALERTS_SHOWN, request.query.get("after"))
+        return self._renderer.answer(
+            "alerts.html", person=person, now=self._desk.clock(), page=page, asked=asked, states=list(AlertState)
+        )
