@@ -59,7 +59,10 @@ def _count(number: int, noun: str) -> str:
 @_FOLDER
 @with_settings(SERVE)
 def test(settings: Settings, folder: Path | None) -> None:
-    """Play the rules' tests (tests/*.yaml in the folder) under a moved clock. Exits 1 when one fails."""
+    """Play the rules' tests under a moved clock.
+
+    They are the files tests/*.yaml of FOLDER, by default --rules.path. Exits 1 when one fails.
+    """
     from tocsin.rules import TESTS, FolderError, read_folder
     from triage.rehearse import run_cases
     from triage.rulebook import RulesError, compile_files, render
