@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import signal
 import socket
 import time
@@ -13,12 +14,15 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+import desk.application
+from desk.context import Desk
+from desk.context import Settings as DeskSettings
 from ingest import adapters, server
 from ingest.guard import GuardedRunner
 from ingest.settings import DoorLimits, DoorSettings, Exposed, check_exposure
 from ingest.sources import SourceBook
 from ingest.stats import DoorStats
-from tocsin import rules, starting
+from tocsin import __version__, rules, starting
 from tocsin import settings as environment
 from tocsin.health import Health
 from tocsin.settings import Settings, inherited_socket
@@ -32,6 +36,8 @@ from triage.store.appender import Appender
 from triage.store.client import connect_async
 from triage.store.preflight import Refusal
 
+ADMIN: Final = "admin"
+"""The name under which changes by the admin token are noted."""
 log: Final = structlog.get_logger("serve")
 
 
@@ -91,6 +97,7 @@ class Receiver:
 
     def __init__(self, settings: Settings, losses: list[Refusal]) -> None:
         self.settings = settings
+        self.losses = losses
         self.client = connect_async(settings.redis_url)
         self.appender = Appender(settings.redis_url, max_waiting=settings.web_max_waiting)
         self.stats = DoorStats()
@@ -120,6 +127,23 @@ class Receiver:
         except Exposed as error:
             raise Refused(f"--web.listen-address (TOCSIN_WEB_LISTEN_ADDRESS): {error}") from None
 
+    def desk(self) -> Desk:
+        """Return the people's door."""
+        settings = self.settings
+        tokens = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
+        return Desk(
+            self.client,
+            self.appender,
+            DeskSettings(
+                tokens=tokens,
+                external_url=settings.web_external_url,
+                open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
+                data_loss_accepted="; ".join(map(str, self.losses)),
+                version=__version__,
+            ),
+            wall_clock,
+        )
+
     def application(self) -> web.Application:
         """Return everything that is served on this address."""
         app = web.Application()
@@ -136,6 +160,7 @@ class Receiver:
             self.stats,
         )
         server.add_routes(app, door, self.sources)
+        desk.application.add_routes(app, self.desk())
         self.health.add_routes(app)
         return app
 
