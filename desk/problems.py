@@ -53,6 +53,8 @@ def from_lookup(error: LookupError) -> Problem:
     """Turn what the queries raise into an answer."""
     if isinstance(error, queries.Ambiguous):
         return Problem(409, "ambiguous", "More than one incident", str(error), candidates=error.candidates)
+    if isinstance(error, queries.Malformed):
+        return Problem(400, "invalid", "The query cannot be used", str(error))
     return not_found(str(error.args[0]) if error.args else "nothing there")
 
 

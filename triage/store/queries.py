@@ -57,6 +57,10 @@ class Unknown(LookupError):
     """Nothing is kept under that name. The message says what was asked for and where to look."""
 
 
+class Malformed(Unknown):
+    """What was passed cannot be a name or a mark of ours at all."""
+
+
 class Ambiguous(LookupError):
     """Several incidents begin with these characters; `candidates` lists their keys (at most ten)."""
 
@@ -136,7 +140,7 @@ class AlertFilter(msgspec.Struct, frozen=True):
 def entry_order(entry_id: str) -> tuple[int, int]:
     """Return the sort key of an entry id (`<ms>-<n>`). Raises Unknown when it is none."""
     if not _ENTRY_ID.fullmatch(entry_id):
-        raise Unknown(f"{entry_id!r} is not an entry id; one looks like 1767225600000-0, as the door answers it")
+        raise Malformed(f"{entry_id!r} is not an entry id; one looks like 1767225600000-0, as the door answers it")
     first, _, second = entry_id.partition("-")
     return int(first), int(second)
 
@@ -214,7 +218,7 @@ async def _rank_after(client: Client, index: str, after: str) -> int:
     """Return the rank that follows the mark, also when the incident it names has been forgotten since."""
     score, _, key = after.partition("-")
     if not score.isascii() or not score.isdigit() or not _KEY.fullmatch(key):
-        raise Unknown(f"after={after[:60]!r} is not a mark: pass back the `next` of the previous page")
+        raise Malformed(f"after={after[:60]!r} is not a mark: pass back the `next` of the previous page")
     rank = await cast("Any", client).zrevrank(index, key.encode())
     if rank is not None:
         return int(rank) + 1
@@ -256,7 +260,7 @@ def _cursor(after: str | None) -> int:
     if after is None:
         return 0
     if not after.isascii() or not after.isdigit() or len(after) > 20:
-        raise Unknown(f"after={after[:60]!r} is not a mark: pass back the `next` of the previous page")
+        raise Malformed(f"after={after[:60]!r} is not a mark: pass back the `next` of the previous page")
     return int(after)
 
 

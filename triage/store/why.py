@@ -204,7 +204,11 @@ def _decision(decision: Decision | None, decided: bool) -> list[Fact]:
 
 def _rules(explanation: Explanation) -> list[Section]:
     verdict = explanation.verdict
-    facts = [Fact(one.field, _decided_by(one.rule, one.path, one.line, one.origin)) for one in explanation.fields]
+    decided = [one for one in explanation.fields if one.rule or one.field == "severity"]
+    facts = [Fact(one.field, _decided_by(one.rule, one.path, one.line, one.origin)) for one in decided]
+    left = [one.field for one in explanation.fields if one not in decided]
+    if left:
+        facts.append(Fact("by default", ", ".join(left)))
     facts[:0] = [
         Fact("labels seen", _labels(explanation.labels)),
         Fact("verdict", f"{verdict.severity.name}{', dropped' if verdict.dropped else ''}, policy {verdict.policy}"),
