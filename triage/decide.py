@@ -34,6 +34,8 @@ from triage.model import (
     Entry,
     Event,
     Events,
+    Meta,
+    Millis,
     Outcome,
     Reason,
     Result,
@@ -49,6 +51,19 @@ VERSION: Final = 1
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
+SKEW_MAX: Final[Millis] = 5_000
+"""How far an entry's stamp may be ahead of the store's own clock, which is in the entry's id."""
+
+
+def now_of(entry: Entry, meta: Meta | None) -> Millis:
+    """Return the journal's time at `entry`: its stamp, but never before the entry before it.
+
+    An appender whose clock runs ahead cannot drag the journal along, since later timers would wait for that clock.
+    """
+    stamp = min(entry.at, int(entry.id.partition("-")[0]) + SKEW_MAX)
+    return max(stamp, meta.now if meta is not None else 0)
+
+
 def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] = ()) -> Changes:
     """Return what `entry` changes. `due` are the timers that are due, when it is a tick.
 
@@ -56,7 +71,7 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     failure becomes part of the answer, so that no entry stops the line.
     """
     draft = Draft(memory)
-    scene = Scene(draft, rulebook, entry.id, max(entry.at, draft.meta().now))
+    scene = Scene(draft, rulebook, entry.id, now_of(entry, draft.meta()))
     body = entry.body
     if isinstance(body, Events):
         _decide_events(scene, body)

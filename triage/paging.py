@@ -31,6 +31,8 @@ JOINED_WAIT: Final[Millis] = MINUTE
 """How long alerts that join an acknowledged incident gather before the acknowledger is told."""
 TOLD_MAX: Final = 50
 """How many people of one incident are remembered for its all-clear."""
+TOPICS_MAX: Final = 30
+"""How many topics the operators are told of in an hour: alert text can make up topics without end."""
 LAST_STEP: Final = 999
 """The step number of the last resort."""
 
@@ -345,8 +347,12 @@ def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
     if last is not None and scene.now - last < HOUR:
         return
     from_now = {name: at for name, at in meta.operator_told.items() if scene.now - at < HOUR}
-    edited = scene.edit_meta()
-    edited.operator_told = {**from_now, topic: scene.now}
+    if len(from_now) > TOPICS_MAX:
+        return
+    if len(from_now) == TOPICS_MAX:
+        topic, title = "more", "There is more that needs care"
+        text = f"{TOPICS_MAX} topics within an hour; the others are in the log and on the timelines only."
+    scene.edit_meta().operator_told = {**from_now, topic: scene.now}
     for name in scene.rulebook.operators:
         person = scene.rulebook.people.get(name)
         if person is None or not person.methods:

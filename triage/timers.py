@@ -48,6 +48,10 @@ def _alert(scene: Scene, fingerprint: str) -> None:
         if due > scene.now:
             scene.draft.timer(timer, due)
             return
+        if alert.state is AlertState.HELD:
+            _drop_alert(scene, fingerprint, alert)  # it never began; should it fire again, that is decided anew
+            scene.draft.timer(f"hold:{fingerprint}", None)
+            return
         alert.state = AlertState.STALE
         alert.changed_at = scene.now
         scene.draft.timer(timer, scene.now + defaults.forget_alert_after)
@@ -63,6 +67,10 @@ def _alert(scene: Scene, fingerprint: str) -> None:
         return
     if alert.state is AlertState.STALE and incident is not None:
         _uncounted(scene, scene.draft.edit_incident(incident.key), fingerprint)
+    _drop_alert(scene, fingerprint, alert)
+
+
+def _drop_alert(scene: Scene, fingerprint: str, alert: Alert) -> None:
     scene.draft.put((ALERT, fingerprint), None)
     scene.draft.put((DETAILS, fingerprint), None)
     if alert.incident:

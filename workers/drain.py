@@ -14,13 +14,13 @@ from typing import Final, cast
 import redis
 import structlog
 
-from triage.decide import VERSION, decide, needs, then_needs
+from triage.decide import VERSION, decide, needs, now_of, then_needs
 from triage.memory import GROUP, INCIDENT, THE_LEDGER, THE_META, THE_RULES, Changes, Key, Missing
 from triage.model import Entry, Events, Group, Meta, Millis, Rules, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.store import checkpoint, journal, keys, retention
 from triage.store.client import BLOCK_S
-from triage.store.commit import Cursor, Fenced, commit
+from triage.store.commit import Cursor, Fenced, commit, order_of
 from triage.store.memory import Batch, Cache
 from triage.timers import LIMIT
 from workers.lines import write_lines
@@ -159,10 +159,13 @@ class Drain:
 
     def _tick_if_due(self, cursor: Cursor) -> None:
         """Append a tick when a timer is due and none is on its way."""
-        if self._ticked and _after(self._ticked, cursor.entry):
+        if self._ticked and order_of(self._ticked) > order_of(cursor.entry):
             return
+        self._load_missing({THE_META})
+        meta = cast("Meta | None", self._cache.get(THE_META))
         now = self._clock()
-        if self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=1):
+        # A journal that is ahead of this clock, by somebody else's, must not wait for it.
+        if self._client.zrangebyscore(keys.TIMERS, "-inf", max(now, meta.now if meta else 0), start=0, num=1):
             self._ticked = journal.append(self._client, Tick(), now)
 
     def _read(self, cursor: Cursor, block_ms: int | None) -> list[Entry]:
@@ -209,8 +212,7 @@ class Drain:
         if not isinstance(entry.body, Tick):
             return []
         self._load_missing({THE_META})
-        meta = cast("Meta | None", self._cache.get(THE_META))
-        now = max(entry.at, meta.now if meta is not None else 0)
+        now = now_of(entry, cast("Meta | None", self._cache.get(THE_META)))
         names = cast("list[bytes]", self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=LIMIT))
         return [name.decode() for name in names]
 
@@ -255,8 +257,3 @@ def rulebook_of(rules: Rules | None) -> Rulebook:
     except RulesError:
         log.exception("the rules in force do not compile in this version; using the defaults")
         return EMPTY
-
-
-def _after(one: str, other: str) -> bool:
-    """Tell whether stream id `one` comes after `other`."""
-    return tuple(map(int, one.split("-"))) > tuple(map(int, other.split("-")))

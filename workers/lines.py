@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from triage.memory import Changes
-from triage.model import Decision, Entry, Event, Events, Outcome, Result, short
+from triage.model import Decision, Entry, Event, Events, Outcome, short
 
 QUIET: Final = frozenset({Outcome.DEDUPLICATED, Outcome.HELD, Outcome.DROPPED})
 """Outcomes that change nothing: on a terminal they are shown only at level debug, so that they do not bury a page."""
@@ -53,8 +53,6 @@ def write_lines(entries: list[Entry], changes: Changes) -> None:
             decisions = changes.decisions[entry.id]
             for index, (event, decision) in enumerate(zip(entry.body.events, decisions, strict=True)):
                 lines.append(_line(now, f"{entry.id}/{index}", entry.body.source, event, decision))
-        elif isinstance(entry.body, Result):
-            log.info("delivery", effect=entry.body.effect, ending=entry.body.ending.value, reason=entry.body.reason)
     if not terminal:
         if lines:
             sys.stderr.buffer.write(_ENCODER.encode_lines(lines))

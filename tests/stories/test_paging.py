@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.stories.town import Town
-from triage.model import Phase, Severity, Verb
+from triage.model import Command, Phase, Severity, Verb
+from triage.store import keys
 
 
 async def test_one_alert_one_incident_one_page_then_the_all_clear(town: Town) -> None:
@@ -16,7 +17,7 @@ async def test_one_alert_one_incident_one_page_then_the_all_clear(town: Town) ->
     assert town.incident.phase is Phase.MONITORING
     assert town.told == ["All clear: Down"]
     town.wait(hours=1)
-    assert town.incident.phase is Phase.RESOLVED
+    assert town.incident.phase.value == "resolved"
     assert town.paged == ["ana"]
 
 
@@ -83,3 +84,10 @@ async def test_a_storm_is_one_incident_and_one_page(town: Town) -> None:
     town.settle()
     assert town.paged == ["ana"]
     assert (town.incident.alerts, town.incident.firing) == (5_000, 5_000)
+
+
+async def test_a_command_and_an_event_decided_in_one_batch_are_both_answered(town: Town) -> None:
+    await town.fires("Down")
+    entry = await town.appender.append(Command(Verb.NOTE, town.incident.key, "ana", "story", "one"), town.now)
+    await town.fires("Slow")
+    assert town.client.xrange(keys.DECISIONS, entry, entry)

@@ -8,10 +8,10 @@ the audit: the ledger balances with an independent count of what was answered 20
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast, TypeVar
 
 import aiohttp
 import msgspec
@@ -22,6 +22,7 @@ from ingest.guard import GuardedRunner
 from ingest.settings import DoorSettings
 from ingest.sources import SourceBook
 from triage.model import HOUR, MINUTE, Command, Incident, Line, Millis, RulesLoaded, Verb, rules_digest
+from triage.rulebook.types import Source
 from triage.store import keys
 from triage.store.appender import Appender
 from triage.store.audit import audit
@@ -171,7 +172,7 @@ class Town:
     @property
     def incidents(self) -> list[Incident]:
         raw = self.client.hvals(keys.family("incident"))
-        found = [msgspec.convert(value_of("incident", one), Incident) for one in raw]
+        found = [cast("Incident", value_of("incident", cast("bytes", one))) for one in raw]
         return sorted(found, key=lambda one: one.opened_at)
 
     @property
@@ -181,7 +182,7 @@ class Town:
 
     def timeline(self, incident: Incident) -> list[Line]:
         raw = self.client.lrange(keys.timeline(incident.key), 0, -1)
-        return [msgspec.msgpack.decode(one, type=Line) for one in raw]
+        return [msgspec.msgpack.decode(cast("bytes", one), type=Line) for one in raw]
 
     def audit(self) -> None:
         """The end of every story."""
@@ -192,11 +193,25 @@ class Town:
         assert len(ids) == len(set(ids)), "somebody was told the same twice"
 
 
+TownT = TypeVar("TownT", bound=Town)
+
+
 @asynccontextmanager
-async def town_at(url: str, folder: Path, severity: str = SEVERITY) -> AsyncIterator[Town]:
-    """A town whose rules are loaded and whose door is open; it ends with the audit."""
-    town = Town(url, folder)
-    sources = SourceBook([adapters.load(name) for name in adapters.names()], lambda _reference: b"")
+async def town_at(
+    url: str,
+    folder: Path,
+    severity: str = SEVERITY,
+    make: Callable[[str, Path], TownT] = Town,  # type: ignore[assignment]  # the default goes with TownT's
+    configured: Iterable[Source] = (),
+    resolve_secret: Callable[[str], bytes] = lambda _reference: b"",
+) -> AsyncIterator[TownT]:
+    """A town whose rules are loaded and whose door is open; it ends with the audit.
+
+    `configured` are the sources of sources.yaml, `resolve_secret` finds their secrets, `make` is another kind of town.
+    """
+    town = make(url, folder)
+    sources = SourceBook([adapters.load(name) for name in adapters.names()], resolve_secret)
+    sources.update(configured)
     app = server.application(DoorSettings(), town.appender, sources, town.clock)
     runner = GuardedRunner(app, DoorSettings().limits)
     await town.appender.start()

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 import redis
 
-from triage.decide import VERSION, decide
+from triage.decide import VERSION, decide, now_of
 from triage.memory import THE_LEDGER, THE_META, THE_RULES, Changes, DictMemory
 from triage.model import Ledger, Meta, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, compile_files
@@ -96,7 +96,7 @@ class _Replay:
             due: list[str] = []
             if isinstance(entry.body, Tick):
                 meta = cast("Meta | None", self.memory.get(THE_META))
-                due = self.memory.due(max(entry.at, meta.now if meta else 0), LIMIT)
+                due = self.memory.due(now_of(entry, meta), LIMIT)
             changes = decide(self.memory, entry, self._rulebook, due)
             self.memory.apply(changes)
             total.absorb(changes)

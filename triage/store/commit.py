@@ -57,6 +57,11 @@ class Encoded:
     digest: str
 
 
+def order_of(entry_id: str) -> tuple[int, ...]:
+    """Return what sorts stream ids as the store does."""
+    return tuple(map(int, entry_id.split("-")))
+
+
 def encode(changes: Changes, before: str) -> Encoded:
     """Encode `changes` once, for writing and for the digest that follows `before`."""
     hashes: dict[str, tuple[list[bytes], list[bytes]]] = {}
@@ -69,6 +74,7 @@ def encode(changes: Changes, before: str) -> Encoded:
         lines.setdefault(incident, []).append(ENCODER.encode(line))
     decisions = [(entry, b"d", ENCODER.encode(made)) for entry, made in changes.decisions.items()]
     decisions += [(entry, b"a", ENCODER.encode(answer)) for entry, answer in changes.answers.items()]
+    decisions.sort(key=lambda one: order_of(one[0]))  # a stream takes ids in order only
     dead_letters = [(entry, ENCODER.encode(body)) for entry, body in changes.dead_letters.items()]
     hasher = hashlib.blake2b(before.encode(), digest_size=16)
     hasher.update(ENCODER.encode((hashes, lines, decisions, dead_letters, changes.timers, changes.members)))

@@ -13,7 +13,7 @@ import structlog
 
 from triage.model import HOUR, Millis
 from triage.store import checkpoint, keys
-from triage.store.commit import Cursor
+from triage.store.commit import Cursor, order_of
 from triage.store.memory import ENCODER
 
 ARCHIVE_PAGE: Final = 1_000
@@ -66,8 +66,7 @@ class Retention:
     def trim(self, client: redis.Redis, cursor: Cursor, before: str, version: int, now: Millis) -> None:
         """Write a checkpoint at `cursor`, archive the decided entries below the id `before`, and drop them."""
         size = checkpoint.write(client, cursor, version, now)
-        decided = tuple(map(int, cursor.entry.split("-")))
-        if tuple(map(int, before.split("-"))) > decided:
+        if order_of(before) > order_of(cursor.entry):
             before = cursor.entry
         if self.archive is not None:
             _archive(client, self.archive, before)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.triage.stage import FILES, START, Stage, alert
+from triage.decide import decide
 from triage.model import (
     HOUR,
     MINUTE,
     SECOND,
     AlertState,
+    Entry,
     Event,
+    Events,
     Outcome,
     Phase,
     Reason,
@@ -283,3 +286,32 @@ def test_broken_rules_are_refused_and_the_old_ones_stay() -> None:
     assert [title for name, title in stage.told if name == "eve"] == [
         "The changed rules are refused; the old ones stay in force"
     ]
+
+
+def test_a_held_alert_that_falls_silent_is_decided_anew_when_it_fires_again() -> None:
+    stage = Stage()
+    stage.advance(9 * HOUR)  # Monday 19:00
+    stage.fires("BatchLate")
+    stage.advance(7 * HOUR)
+    assert stage.fires("BatchLate").outcome is Outcome.HELD
+    assert stage.incidents == []
+
+
+def test_a_clock_that_runs_ahead_does_not_drag_the_journal_along() -> None:
+    stage = Stage()
+    ahead = Entry(f"{START}-0", START + 5 * HOUR, Events("am", [alert()]))
+    stage.memory.apply(decide(stage.memory, ahead, stage._rulebook))
+    stage.settle()
+    stage.seconds(6)
+    assert stage.paged == ["ana"]
+    stage.minutes(5)
+    assert stage.paged == ["ana", "ben"]
+
+
+def test_alert_text_cannot_flood_the_operators() -> None:
+    stage = Stage()
+    for number in range(100):
+        stage.fires("Down", service=f"s{number}", team=f"ghosts{number}", severity="warning")
+    told = [title for _, title in stage.told]
+    assert len(told) == 31
+    assert told[-1] == "There is more that needs care"
