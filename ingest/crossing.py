@@ -8,6 +8,7 @@ that is neither this machine nor the external URL. Whoever shows a token is not 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ingest.refusal import Refusal
@@ -17,7 +18,7 @@ from ingest.settings import DoorSettings, is_loopback
 def check_site(headers: Mapping[str, str], settings: DoorSettings) -> None:
     """Refuse a request that another web site made. Raises `Refusal` 403."""
     host = headers.get("Host", "")
-    if host and not _is_ours(host, settings):
+    if host and not _is_ours(host, settings.external_url):
         raise _refused(
             "The Host header names neither this machine nor --web.external-url. Give the source a token, or set "
             "--web.external-url to the address that senders use"
@@ -29,12 +30,13 @@ def check_site(headers: Mapping[str, str], settings: DoorSettings) -> None:
         raise _refused("The Origin header names another web site. Give the source a token")
 
 
-def _is_ours(host: str, settings: DoorSettings) -> bool:
+@lru_cache(maxsize=256)
+def _is_ours(host: str, external_url: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    return is_loopback(name) or name == (urlsplit(settings.external_url).hostname or "")
+    return is_loopback(name) or name == (urlsplit(external_url).hostname or "")
 
 
 def _same(origin: str, host: str, settings: DoorSettings) -> bool:

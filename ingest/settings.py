@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from triage.rulebook.types import Source
 
@@ -58,6 +59,7 @@ class Exposed(ValueError):
     """The server would listen beyond this machine with a door that anybody may use. The message has the remedy."""
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address, without port, means this machine and no other."""
     bare = host.strip("[]").rstrip(".").lower()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -14,6 +16,27 @@ import pytest
 import redis
 
 _FLAGS = ("--port", "0", "--appendonly", "yes", "--appendfsync", "always", "--aof-use-rdb-preamble", "no", "--save", "")
+
+
+REQUIRE_ALL = "TOCSIN_TESTS_REQUIRE_ALL"
+"""With this variable set to 1 a missing program is a failure, so that CI cannot pass by skipping."""
+
+
+def program(*names: str) -> str:
+    """Return the path of the first of these programs that is installed; without any, skip or fail with the reason."""
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    reason = f"needs {' or '.join(names)}, which is not installed"
+    if os.environ.get(REQUIRE_ALL) == "1":
+        pytest.fail(f"{reason}, and {REQUIRE_ALL}=1 demands it")
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the programs of `needs`: each marker's arguments are names of which one is enough."""
+    for marker in item.iter_markers("needs"):
+        program(*marker.args)
 
 
 @dataclass(frozen=True)
@@ -36,14 +59,18 @@ def find_server() -> str:
 
 
 @contextlib.contextmanager
-def running_valkey(*flags: str) -> Iterator[Valkey]:
-    """Yield a server of one's own; later flags win over ours."""
-    with tempfile.TemporaryDirectory(prefix="tsn-", ignore_cleanup_errors=True) as name:
-        socket = Path(name) / "s"
-        command = [find_server(), *_FLAGS, "--dir", name, "--unixsocket", str(socket), *flags]
+def running_valkey(*flags: str, directory: Path | None = None, binary: str | None = None) -> Iterator[Valkey]:
+    """Yield a server of one's own, on an empty directory or on what another one left; `flags` win over ours.
+
+    `binary` is another server than Valkey that takes the same flags.
+    """
+    with tempfile.TemporaryDirectory(prefix="tsn-", ignore_cleanup_errors=True) as fresh:
+        home = directory or Path(fresh)
+        socket = home / "s"
+        command = [binary or find_server(), *_FLAGS, "--dir", str(home), "--unixsocket", str(socket), *flags]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            server = Valkey(f"unix://{socket}", Path(name), process)
+            server = Valkey(f"unix://{socket}", home, process)
             _wait_ready(server)
             yield server
         finally:

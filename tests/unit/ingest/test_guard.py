@@ -1,0 +1,144 @@
+"""Connections: how many, and how long they may take. Real sockets, small limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from aiohttp import ClientSession, web
+
+from ingest.guard import RouteAccessLogger
+from ingest.settings import DoorLimits, DoorSettings
+from tests.unit.ingest.doors import Shelf, opened
+
+BODY = b'{"alerts":[{"title":"x"}]}'
+HEAD = b"POST /v1/events/plain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+WHOLE = HEAD % len(BODY) + BODY
+QUICK = DoorSettings(limits=DoorLimits(header_timeout_s=0.3, body_timeout_s=0.3, connections=3, linger_s=0.2))
+
+
+async def answer_to(reader: asyncio.StreamReader) -> bytes:
+    return await asyncio.wait_for(reader.read(), 5)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/events/plain HTTP/1.1\r\nHost: loc", b"POS"])
+async def test_headers_that_do_not_come_end_the_connection(sent: bytes) -> None:
+    async with opened(Shelf(), settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(sent)
+        started = time.monotonic()
+        assert b" 408 " in await answer_to(reader)
+        assert 0.2 < time.monotonic() - started < 2
+        writer.close()
+        assert door.stats.slow_headers == 1
+
+
+async def test_headers_that_trickle_in_end_the_connection() -> None:
+    async with opened(Shelf(), settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(b"POST /v1/events/plain HTTP/1.1\r\nHost: localhost\r\n")
+        told = asyncio.create_task(answer_to(reader))
+        sent = 0
+        while not told.done():
+            writer.write(b"X-A%d: b\r\n" % sent)
+            sent += 1
+            await asyncio.sleep(0.05)
+        assert b" 408 " in told.result()
+        assert sent < 20
+        writer.close()
+
+
+async def test_the_headers_of_a_second_request_have_a_deadline_too() -> None:
+    async with opened(Shelf(), settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(WHOLE)
+        assert b" 202 " in await reader.read(65536)
+        await asyncio.sleep(0.5)  # an idle connection has no deadline but the keep-alive's
+        writer.write(b"POST /v1/ev")
+        assert b" 408 " in await answer_to(reader)
+        writer.close()
+
+
+async def test_an_idle_connection_serves_again_after_the_deadline_of_headers() -> None:
+    shelf = Shelf()
+    async with opened(shelf, settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        for _ in range(2):
+            writer.write(WHOLE)
+            assert b" 202 " in await reader.read(65536)
+            await asyncio.sleep(0.4)
+        writer.close()
+    assert len(shelf.bodies) == 2
+
+
+async def test_a_body_that_does_not_come_is_a_408() -> None:
+    async with opened(Shelf(), settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(HEAD % 1000 + b"abc")
+        assert b" 408 " in await reader.readline()
+        assert b"application/problem+json" in await answer_to(reader)
+        writer.close()
+
+
+async def test_a_body_that_trickles_in_is_a_408() -> None:
+    shelf = Shelf()
+    async with opened(shelf, settings=QUICK) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(HEAD % 1000)
+        told = asyncio.create_task(answer_to(reader))
+        sent = 0
+        while not told.done():
+            writer.write(b" ")
+            sent += 1
+            await asyncio.sleep(0.05)
+        assert b" 408 " in told.result()
+        assert sent < 30
+        writer.close()
+    assert shelf.bodies == []
+
+
+async def test_connections_beyond_the_limit_are_told_to_come_again() -> None:
+    async with opened(Shelf(), settings=QUICK) as door:
+        kept = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(WHOLE)
+            assert b" 202 " in await reader.readline()
+            kept.append(writer)
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        said = await answer_to(reader)
+        assert b" 503 " in said
+        assert b"Retry-After" in said
+        writer.close()
+        assert (door.stats.connections, door.stats.connections_refused) == (3, 1)
+        kept.pop().close()
+        async with asyncio.timeout(5):
+            while door.stats.connections > 2:
+                await asyncio.sleep(0.01)
+        async with ClientSession() as client, client.post(door.url("/v1/events/plain"), data=BODY) as answer:
+            assert answer.status == 202, "a closed connection makes room"
+        for writer in kept:
+            writer.close()
+
+
+async def test_the_access_log_names_routes_and_no_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    log = RouteAccessLogger(logging.getLogger("access"), "")
+    seen: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/v1/events/{source}/{rest:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession() as client:
+        await client.get(f"http://127.0.0.1:{runner.addresses[0][1]}/v1/events/a/canary?token=canary")
+    await runner.cleanup()
+    with caplog.at_level(logging.INFO, "access"):
+        log.log(seen[0], web.Response(status=401), 0.002)
+    assert caplog.messages == ["GET /v1/events/{source}/{rest} 401 2 ms"]
