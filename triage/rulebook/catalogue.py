@@ -116,7 +116,11 @@ class _Compiler:
             place: Path = ("sources", name)
             if not _SOURCE_NAME.match(name):
                 self.fault(
-                    part, place, f'"{name}" can\'t be a part of a web address', "letters, digits, . _ -", key=True
+                    part,
+                    place,
+                    f'"{name}" can\'t be a part of a web address',
+                    "use letters, digits, dots, _ and -",
+                    key=True,
                 )
             self._secrets(part, place, source)
             if source.items:

@@ -85,7 +85,9 @@ def _model_of(path: str, problems: list[Problem]) -> type[Shape] | None:
     if folders == (f"teams/{team}" if team else "") and name in known:
         return known[name]
     if name.endswith((".yaml", ".yml")) and not name.startswith(".") and path.split("/")[0] not in ELSEWHERE:
-        hint = closest(name, known) or f"read here: {', '.join(known)}"
+        stem = name.rpartition(".")[0]
+        near = closest(stem, [file.removesuffix(".yaml") for file in known])
+        hint = closest(name, known) if near else f"read here: {', '.join(known)}"
         problems.append(Problem(path, 1, 1, "this file is not read", hint, "warning"))
     return None
 
@@ -160,6 +162,8 @@ _WORDS: Final[dict[str, str]] = {
     "int_type": "expected a whole number",
     "string_type": "expected text",
     "string_too_short": "can't be empty",
+    "too_short": "can't be empty",
+    "too_long": "is longer than {max_length} characters",
     "string_too_long": "is longer than {max_length} characters",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",

@@ -108,7 +108,7 @@ class _Compiler:
             try:
                 spans.append(intervals.read_span(text, names, low, high, what, first))
             except ValueError as error:
-                self.fault((*place, index), str(error), closest(text, names))
+                self.fault((*place, index), str(error), closest(text, names) if ":" not in text else "")
         return tuple(spans)
 
     # --------------------------------------------------------------------------------------------------------- rules
