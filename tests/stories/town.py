@@ -134,11 +134,8 @@ class Town:
         until = self.now + int(minutes * MINUTE + hours * HOUR)
         while True:
             self.settle()
-            due = [
-                int(at)
-                for index in (keys.TIMERS, keys.DUE)
-                for _, at in self.client.zrange(index, 0, 0, withscores=True)
-            ]
+            firsts = [self.client.zrange(index, 0, 0, withscores=True) for index in (keys.TIMERS, keys.DUE)]
+            due = [int(cast("Any", first)[0][1]) for first in firsts if first]
             soonest = min(due, default=until)
             if soonest >= until:
                 break
@@ -193,18 +190,15 @@ class Town:
         assert len(ids) == len(set(ids)), "somebody was told the same twice"
 
 
-TownT = TypeVar("TownT", bound=Town)
-
-
 @asynccontextmanager
 async def town_at(
     url: str,
     folder: Path,
     severity: str = SEVERITY,
-    make: Callable[[str, Path], TownT] = Town,  # type: ignore[assignment]  # the default goes with TownT's
+    make: type[Town] = Town,
     configured: Iterable[Source] = (),
     resolve_secret: Callable[[str], bytes] = lambda _reference: b"",
-) -> AsyncIterator[TownT]:
+) -> AsyncIterator[Town]:
     """A town whose rules are loaded and whose door is open; it ends with the audit.
 
     `configured` are the sources of sources.yaml, `resolve_secret` finds their secrets, `make` is another kind of town.

@@ -1,0 +1,199 @@
+"""The drain on a real store: fences, leases, checkpoints, retention, versions, entries of another version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import redis
+
+import workers.drain as module
+from tests.unit.triage.stage import FILES, START, alert
+from triage.decide import VERSION
+from triage.memory import Changes
+from triage.model import HOUR, MINUTE, Events, Millis, RulesLoaded, Status, rules_digest
+from triage.store import checkpoint, journal, keys
+from triage.store.audit import audit
+from triage.store.client import connect
+from triage.store.commit import Cursor, Fenced, commit
+from triage.store.retention import Retention
+from workers.drain import Drain
+
+
+class Bench:
+    """A store with the rules loaded, a clock that is moved, and a drain."""
+
+    def __init__(self, url: str) -> None:
+        self.now: Millis = START
+        self.url = url
+        self.client = connect(url)
+        self.drain = self.another()
+        journal.append(self.client, RulesLoaded(rules_digest(FILES), FILES), self.now)
+
+    def another(self, **kwargs: Any) -> Drain:
+        return Drain(connect(self.url), lambda: self.now, **kwargs)
+
+    def arrive(self, *names: str, status: Status = Status.FIRING) -> None:
+        events = [alert(name, status) for name in names]
+        with self.client.pipeline() as pipe:
+            pipe.xadd(keys.JOURNAL, cast("Any", journal.fields(Events("am", events), self.now)))
+            pipe.incrby(keys.ACCEPTED, len(events))
+            pipe.execute()
+
+    def settle(self, drain: Drain | None = None) -> None:
+        while (drain or self.drain).step():
+            pass
+
+    def holds(self) -> list[str]:
+        report = audit(self.client, replay=True)
+        assert report.ok, report.lines
+        assert report.undecided == 0
+        return report.lines
+
+
+@pytest.fixture
+def bench(redis_url: str) -> Bench:
+    return Bench(redis_url)
+
+
+def test_two_drains_at_once_decide_everything_once(bench: Bench) -> None:
+    other = bench.another()
+    for number in range(20):
+        bench.arrive(f"A{number}", f"B{number}")
+        (bench.drain if number % 2 else other).step()
+        (other if number % 3 else bench.drain).step()
+    bench.settle()
+    bench.settle(other)
+    assert audit(bench.client).decided == 40
+    bench.holds()
+
+
+def test_a_commit_from_a_stale_memory_is_refused_and_writes_nothing(bench: Bench) -> None:
+    bench.arrive("Down")
+    bench.settle()
+    before = bench.client.dbsize(), Cursor.read(bench.client)
+    with pytest.raises(Fenced):
+        commit(bench.client, Cursor(), "1-0", "1-0", "zombie", 1, Changes())
+    assert (bench.client.dbsize(), Cursor.read(bench.client)) == before
+
+
+def test_only_one_drain_holds_the_lease_and_a_released_one_is_free_at_once(bench: Bench) -> None:
+    other = bench.another()
+    assert bench.drain.hold_lease()
+    assert not other.hold_lease()
+    bench.drain.release_lease()
+    assert other.hold_lease()
+    bench.drain.release_lease()
+    assert bench.client.exists(keys.LEASE), "nobody gives up another's lease"
+
+
+def test_run_hands_over_and_stops_when_asked(bench: Bench) -> None:
+    bench.arrive("Down")
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    bench.drain.run(30, stop)
+    assert audit(bench.client).decided == 1
+    assert not bench.client.exists(keys.LEASE)
+
+
+def test_a_checkpoint_carries_history_on_after_the_journal_is_trimmed(bench: Bench, tmp_path: Path) -> None:
+    kept = Retention(keep_ms=HOUR, archive=tmp_path / "archive", every_ms=0)
+    bench.arrive("Down", "Slow")
+    bench.settle()
+    trimmed_at = Cursor.read(bench.client)
+    kept.trim(bench.client, trimmed_at, f"{2**62}-0", VERSION, bench.now)
+    assert bench.client.xlen(keys.JOURNAL) == 1, "the last decided entry stays: it marks the cursor"
+    assert len(list((tmp_path / "archive").glob("journal-before-*.msgpack.z"))) == 1
+    bench.arrive("Down", status=Status.RESOLVED)
+    bench.now += 10 * MINUTE
+    bench.settle()
+    assert any("checkpoint" in line for line in bench.holds())
+
+
+def test_another_version_of_decide_begins_with_a_checkpoint_and_pages_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.arrive("Down")
+    bench.settle()
+    due = bench.client.zcard(keys.DUE)
+    monkeypatch.setattr(module, "VERSION", 99)
+    upgraded = bench.another()
+    bench.settle(upgraded)
+    head = checkpoint.head(bench.client)
+    assert head is not None
+    assert head.version == 99
+    assert bench.client.zcard(keys.DUE) == due
+
+
+def test_an_entry_of_another_version_is_a_dead_letter_and_the_ledger_holds(bench: Bench) -> None:
+    with bench.client.pipeline() as pipe:
+        pipe.xadd(keys.JOURNAL, {"k": "hologram", "a": bench.now, "n": 3, "b": b"\x93\x01\x02\x03"})
+        pipe.xadd(keys.JOURNAL, {"k": "events", "a": bench.now, "n": 2, "b": b"not msgpack"})
+        pipe.incrby(keys.ACCEPTED, 5)
+        pipe.execute()
+    bench.arrive("Down")
+    bench.settle()
+    assert bench.client.xlen(keys.DEAD_LETTERS) == 2
+    assert audit(bench.client).outcomes["dead-letter/decide-error"] == 5
+    bench.holds()
+
+
+def test_a_forgotten_cache_costs_nothing_but_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("triage.store.memory.CACHE_MAX", 3)
+    for number in range(30):
+        bench.arrive(f"A{number % 7}", "Down")
+        bench.settle()
+    bench.holds()
+
+
+def test_the_audit_finds_a_changed_memory_and_a_wrong_ledger(bench: Bench) -> None:
+    bench.arrive("Down")
+    bench.settle()
+    bench.holds()
+    bench.client.incr(keys.ACCEPTED)
+    assert not audit(bench.client).ok
+    bench.client.decr(keys.ACCEPTED)
+    field = cast("list[bytes]", bench.client.hkeys(keys.family("incident")))[0]
+    raw = cast("bytes", bench.client.hget(keys.family("incident"), cast("Any", field)))
+    bench.client.hset(keys.family("incident"), cast("Any", field), cast("Any", raw.replace(b"detected", b"resolved")))
+    report = audit(bench.client, replay=True)
+    assert not report.ok
+    assert any("MEMORY DIFFERS" in line for line in report.lines)
+
+
+def test_the_audit_finds_history_that_was_tampered_with(bench: Bench) -> None:
+    bench.arrive("Down")
+    bench.settle()
+    entry, fields = cast("Any", bench.client.xrange(keys.JOURNAL, count=2))[1]
+    bench.client.delete(keys.COMMITS)
+    bench.client.xadd(keys.COMMITS, {"c": f"0-1 {entry.decode()}", "g": "00" * 16, "v": 1}, id=entry)
+    assert fields
+    assert any("REPLAY DIFFERS" in line for line in audit(bench.client, replay=True).lines)
+
+
+def test_a_store_that_fails_leaves_nothing_half_done(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reply of a commit is lost: whether it took effect is read from the store."""
+    bench.settle()
+    bench.arrive("Down")
+    original: Callable[..., Any] = redis.client.Pipeline.execute
+
+    def lost(pipe: redis.client.Pipeline, *args: Any, **kwargs: Any) -> Any:
+        commits = pipe.explicit_transaction
+        answers = original(pipe, *args, **kwargs)
+        if commits:
+            raise redis.ConnectionError("the reply was lost")
+        return answers
+
+    with monkeypatch.context() as patched:
+        patched.setattr(redis.client.Pipeline, "execute", lost)
+        with pytest.raises(redis.ConnectionError):
+            bench.drain.step()
+    bench.settle()
+    assert audit(bench.client).decided == 1
+    bench.holds()
