@@ -32,6 +32,7 @@ DONE: Final = {
     "pending": "It is in the journal. Triage has not come to it yet; this view shows it when it has.",
 }
 
+FORM: Final = web.RequestKey("form", dict[str, str])
 View = Callable[[web.Request, Person], Awaitable[web.Response]]
 
 
@@ -85,8 +86,8 @@ class Views:
                 headers = {"Location": f"/login?next={quote(goal, safe='/')}", "Cache-Control": "no-store"}
                 return web.Response(status=303, headers=headers)
             if request.method == "POST":
-                request["form"] = await reading.form(request)
-                people.check_form(self._desk, request, person, request["form"].get(people.CSRF_FIELD, ""))
+                request[FORM] = await reading.form(request)
+                people.check_form(self._desk, request, person, request[FORM].get(people.CSRF_FIELD, ""))
             return await view(request, person)
 
         return self.caught(handle)
@@ -160,7 +161,7 @@ class Views:
 
     async def command(self, request: web.Request, person: Person) -> web.Response:
         """Do what a form asks; when triage asks back, show its question."""
-        fields = request["form"]
+        fields = request[FORM]
         verb = Verb(request.match_info["verb"])
         text = fields.get("text", "")[: commands.TEXT_MAX]
         ref = request.match_info["id"]
