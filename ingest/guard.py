@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
+import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web_protocol import RequestHandler
@@ -20,6 +21,7 @@ _TOO_MANY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_log = structlog.get_logger()
 
 
 class GuardedRunner(web.AppRunner):
@@ -100,6 +102,21 @@ class _GuardedConnection(RequestHandler):
             self._headers_due = 0.0
         elif not self._headers_due and self._waiter is not None and not self._waiter.done():
             self._expect_headers()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no valid HTTP without repeating it, in the answer or in the log: it may hold a token."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        _log.warning("not valid HTTP", status=status, error=type(exc).__name__)
+        response = web.Response(status=status, text="This is not valid HTTP.\n")
+        response.force_close()
+        return response
 
     def _expect_headers(self) -> None:
         wait = self._guard.limits.header_timeout_s

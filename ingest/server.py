@@ -33,6 +33,7 @@ MAX_REJECTED: Final = 1_000
 """Most refused items that one dead letter lists."""
 MAX_REASON: Final = 500
 """Longest reason or field name kept, in characters."""
+UNREADABLE: Final = "unreadable"
 _JSON: Final = "application/json"
 _log = structlog.get_logger()
 
@@ -114,7 +115,10 @@ class Door:
             response = await self._take(request, admitted)
         except Refusal as refusal:
             self.stats.refused[name, refusal.kind] += 1
-            _log.warning("request refused", source=name, status=refusal.status, kind=refusal.kind, why=refusal.detail)
+            if refusal.kind != UNREADABLE:  # which was logged with its dead letter
+                _log.warning(
+                    "request refused", source=name, status=refusal.status, kind=refusal.kind, why=refusal.detail
+                )
             response = problem(refusal)
         self.stats.answered(name, response.status, perf_counter() - started)
         return response
@@ -133,7 +137,8 @@ class Door:
                 return _Admitted(served, rest, shown, proven=False)
             if served.source.secret and not served.source.token_sha256:
                 return _Admitted(served, rest, shown, proven=False)
-        if not candidates and (self._settings.loopback or self._sources.any_welcomes(shown.digests)):
+        welcome_elsewhere = self._sources.any_welcomes(shown.digests)  # asked for known sources too: the same work
+        if not candidates and (self._settings.loopback or welcome_elsewhere):
             raise Refusal(
                 404, "unknown-source", f"There is no such source. There are: {', '.join(self._sources.names)}."
             )
@@ -206,7 +211,7 @@ class Door:
             return answer
         if not found.events and not served.adapter.resends_refused:
             faults = [Fault(f"{item.where}.{item.field}".strip("."), item.reason) for item in rejected[:MAX_PROBLEMS]]
-            raise Refusal(400, "unreadable", "No item of this body can be used.", errors=faults)
+            raise Refusal(400, UNREADABLE, "No item of this body can be used.", errors=faults)
         return _accepted(_Accepted(len(found.events), len(found.rejected), entries[0], rejected[:MAX_PROBLEMS]))
 
     async def _bury(self, served: Served, asked: Request, why: Unreadable) -> web.Response:
@@ -222,7 +227,7 @@ class Door:
         _log.warning("body unreadable", source=served.source.name, field=item.field, reason=item.reason, entry=entry)
         if served.adapter.resends_refused:
             return _accepted(_Accepted(0, 1, entry, [item]))
-        raise Refusal(400, "unreadable", f"{item.field}: {item.reason}", errors=[Fault(item.field, item.reason)])
+        raise Refusal(400, UNREADABLE, f"{item.field}: {item.reason}", errors=[Fault(item.field, item.reason)])
 
     def _may_keep(self, served: Served, asked: Request) -> bool:
         """Tell whether the raw body may be stored: never that of a stranger from beyond this machine."""

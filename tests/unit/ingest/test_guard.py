@@ -7,6 +7,7 @@ import logging
 import time
 
 import pytest
+import structlog
 from aiohttp import ClientSession, web
 
 from ingest.guard import RouteAccessLogger
@@ -121,6 +122,30 @@ async def test_connections_beyond_the_limit_are_told_to_come_again() -> None:
             assert answer.status == 202, "a closed connection makes room"
         for writer in kept:
             writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /v1/events/plain/canary HTTP/9.9\r\n\r\n",
+        b"POST /v1/events/plain?token=canary HTTP/x\r\n\r\n",
+        b"POST /v1/events/plain HTTP/1.1\r\nHost: x\r\nAuthor ization: Bearer canary\r\n\r\n",
+        b"\x16\x03\x01canary\r\n\r\n",
+        b"POST /v1/events/plain HTTP/1.1\r\nX: " + b"canary" * 10_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_repeated_nowhere(caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+    caplog.set_level(0)
+    async with opened(Shelf()) as door:
+        with structlog.testing.capture_logs() as lines:
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(sent)
+            said = await answer_to(reader)
+            writer.close()
+    assert b" 400 " in said
+    assert b"canary" not in said
+    assert "canary" not in repr(lines) + caplog.text
+    assert len(lines) == 1
 
 
 async def test_the_access_log_names_routes_and_no_tokens(caplog: pytest.LogCaptureFixture) -> None:
