@@ -18,7 +18,7 @@ from triage.rulebook.problems import Problem
 from triage.rulebook.rule import Index, Rule
 from triage.rulebook.types import Defaults, Person, Policy, Raise, Service, Source, Verdict
 
-MEMO_MAX: Final = 16_384
+MEMO_MAX: Final = 32_768
 """How many answers are remembered at most, in two generations."""
 STALE_AFTER: Final = Source("", "").stale_after
 _LINKS: Final = ("http://", "https://")
