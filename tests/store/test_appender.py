@@ -137,14 +137,14 @@ async def test_a_key_of_the_wrong_type_writes_neither_entry_nor_count(redis_url:
 
 async def test_a_store_that_hangs_is_unavailable_within_the_deadline_and_then_serves_again() -> None:
     with running_valkey() as server:
-        async with started(server.url, timeout_s=0.5) as appender:
+        async with started(server.url, timeout_s=0.5, max_batch=5) as appender:
             await appender.append(batch("before"), AT)
             server.process.send_signal(signal.SIGSTOP)
             try:
                 begun = time.monotonic()
                 waiting = [appender.append(batch(str(n)), AT) for n in range(20)]
                 answers = await asyncio.gather(*waiting, return_exceptions=True)
-                assert time.monotonic() - begun < 2
+                assert time.monotonic() - begun < 1.2, "those of later batches do not wait for a deadline of their own"
                 assert all(isinstance(answer, StoreUnavailable) for answer in answers)
                 assert "0.5 s" in str(answers[0])
             finally:
@@ -152,7 +152,7 @@ async def test_a_store_that_hangs_is_unavailable_within_the_deadline_and_then_se
             await appender.append(batch("after"), AT)
         entries, accepted = stored(server.url)
         assert accepted == len(entries)
-        assert len(entries) in {2, 22}, "all of a transaction, or nothing of it"
+        assert len(entries) in {2, 7}, "all of a transaction, or nothing of it"
 
 
 async def test_a_store_that_is_killed_and_comes_back_is_connected_again() -> None:

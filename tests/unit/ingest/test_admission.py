@@ -209,6 +209,7 @@ def test_no_token_opens_a_source_that_has_none() -> None:
     [locked], [open_] = book.named("locked"), book.named("open")
     assert not open_.welcomes([digest_of(TOKEN)])
     assert locked.welcomes([digest_of("wrong"), digest_of(TOKEN)])
+    assert locked.welcomes([digest_of(TOKEN), digest_of("wrong")])
     assert not locked.welcomes([])
     assert book.any_welcomes([digest_of(TOKEN)])
     assert not book.any_welcomes([digest_of("wrong")])

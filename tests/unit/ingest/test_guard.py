@@ -21,7 +21,11 @@ QUICK = DoorSettings(limits=DoorLimits(header_timeout_s=0.3, body_timeout_s=0.3,
 
 
 async def answer_to(reader: asyncio.StreamReader) -> bytes:
-    return await asyncio.wait_for(reader.read(), 5)
+    """Return what is said until the connection ends; a reset on bytes sent too late may swallow it."""
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionResetError:
+        return b""
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/events/plain HTTP/1.1\r\nHost: loc", b"POS"])
@@ -46,7 +50,7 @@ async def test_headers_that_trickle_in_end_the_connection() -> None:
             writer.write(b"X-A%d: b\r\n" % sent)
             sent += 1
             await asyncio.sleep(0.05)
-        assert b" 408 " in told.result()
+        assert door.stats.slow_headers == 1
         assert sent < 20
         writer.close()
 
@@ -94,7 +98,7 @@ async def test_a_body_that_trickles_in_is_a_408() -> None:
             writer.write(b" ")
             sent += 1
             await asyncio.sleep(0.05)
-        assert b" 408 " in told.result()
+        assert door.stats.requests == {("plain", 408): 1}
         assert sent < 30
         writer.close()
     assert shelf.bodies == []
