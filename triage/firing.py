@@ -74,6 +74,8 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert) -> Decision:
         _write_details(scene, event, verdict.rule, before.counted if before is not None else ())
         if labels_sum != known.labels_sum:
             _reclassify(scene, event, alert, verdict)
+        if event.kind is Kind.REPORT:
+            incidents.note_report(scene, alert.incident, event)
         alert.labels_sum, alert.text_sum = labels_sum, text_sum
     return Decision(outcome, reason, alert.severity, event.fingerprint, rule, alert.incident)
 
@@ -94,8 +96,13 @@ def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: 
     verdict = scene.rulebook.verdict(source, event)
     if verdict.dropped:
         return _dropped(event, verdict)
-    if event.kind is Kind.REPORT and verdict.severity is Severity.P4:
-        return Decision(Outcome.RECORDED, Reason.LOW_REPORT, verdict.severity, event.fingerprint, verdict.rule)
+    if event.kind is Kind.REPORT:
+        joined = incidents.take_report(scene, event, verdict)
+        if joined:
+            reason = Reason.JOINED
+            return Decision(Outcome.ATTACHED, reason, verdict.severity, event.fingerprint, verdict.rule, joined)
+        if verdict.severity is Severity.P4:
+            return Decision(Outcome.RECORDED, Reason.LOW_REPORT, verdict.severity, event.fingerprint, verdict.rule)
     alert = alerts.begun(event, known, source, verdict.severity, scene.now)
     if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
         return _hold(scene, event, alert, verdict)

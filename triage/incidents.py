@@ -55,6 +55,31 @@ def place(scene: Scene, event: Event, alert: Alert, verdict: Verdict, index: int
     return Outcome.OPENED, Reason.LINKED if last is not None else Reason.NEW_GROUP
 
 
+def take_report(scene: Scene, event: Event, verdict: Verdict) -> str:
+    """Let a user's report join the open incident of its group; return that incident's key, or "" without one.
+
+    A report says that something hurts, and never that it stopped: it does not count among the alerts that fire, or
+    the incident would wait for its end.
+    """
+    group: Group | None = scene.draft.get((GROUP, verdict.group))
+    known = scene.draft.incident(group.incident) if group else None
+    if known is None or known.phase in ENDED:
+        return ""
+    incident = scene.draft.edit_incident(known.key)
+    incident.changed_at = scene.now
+    note_report(scene, incident.key, event)
+    if not event.anonymous and verdict.severity < incident.severity:
+        raise_to(scene, incident, verdict.severity, f"reported: {event.title}")
+    return incident.key
+
+
+def note_report(scene: Scene, key: str, event: Event) -> None:
+    """Put what a user reports on the timeline of an incident."""
+    if key and scene.draft.incident(key) is not None:
+        by = event.labels.get("reporter", "") or ("somebody" if event.anonymous else "a user")
+        scene.line(scene.draft.edit_incident(key), "reported", event.title, by=by, minor=True)
+
+
 def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by: str, earlier: str) -> None:
     draft, now = scene.draft, scene.now
     key = key_of("incident", verdict.group, opened_by)

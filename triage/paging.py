@@ -265,26 +265,27 @@ def notify_step(scene: Scene, incident: Incident) -> None:
         return
     steps = _policy(scene, incident).steps_for(incident.severity)
     people = steps[0].notify if steps else scene.rulebook.last_resort
+    why = f"step 1 of policy “{incident.policy}”" if steps else "last resort: the policy has no steps"
     for name in dict.fromkeys(people):
         if name not in incident.told and len(incident.told) < TOLD_MAX:
             incident.told = (*incident.told, name)
-        notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", "Nobody was woken for this.")
+        notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", "Nobody was woken.", why)
 
 
 def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but: str = "") -> None:
     """Send a low-urgency notification to everybody who was paged for this incident, except `but`."""
     for name in incident.told:
         if name != but:
-            notify(scene, incident, name, what, title, text)
+            notify(scene, incident, name, what, title, text, "you were told of this incident before")
 
 
-def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str) -> None:
+def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> None:
     """Send one person a notification by their first contact method. It demands nothing."""
     person = scene.rulebook.people.get(name)
     if person is None or not person.methods:
         return
     effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
-    facts = facts_of(incident, f"{person.display or name} was told of this incident")
+    facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
     effect = Effect(
         id=effect_id,
@@ -319,7 +320,7 @@ def tell_joined(scene: Scene, incident: Incident) -> None:
     if incident.acked_by and count:
         alerts = "1 more alert" if count == 1 else f"{count} more alerts"
         text = f"{alerts} joined; {incident.firing} fire now. You have it; nobody else is paged."
-        notify(scene, incident, incident.acked_by, "joined", f"{alerts}: {incident.title}", text)
+        notify(scene, incident, incident.acked_by, "joined", f"{alerts}: {incident.title}", text, "you have it")
 
 
 def remind(scene: Scene, incident: Incident) -> None:

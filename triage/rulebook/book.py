@@ -16,7 +16,7 @@ from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.intervals import Piece
 from triage.rulebook.problems import Problem
 from triage.rulebook.rule import Index, Rule
-from triage.rulebook.types import Defaults, Person, Policy, Raise, Service, Source, Verdict
+from triage.rulebook.types import REPORT, REPORT_STALE_AFTER, Defaults, Person, Policy, Raise, Service, Source, Verdict
 
 MEMO_MAX: Final = 32_768
 """How many answers are remembered at most, in two generations."""
@@ -216,7 +216,9 @@ class Rulebook:
     def stale_after(self, source: str) -> Millis:
         """Return after how long without a word (ms) a firing alert of this source is stale."""
         configured = self.sources.get(source)
-        return configured.stale_after if configured is not None else STALE_AFTER
+        if configured is not None:
+            return configured.stale_after
+        return REPORT_STALE_AFTER if source == REPORT else STALE_AFTER
 
     def is_open(self, interval: str, at: Millis) -> bool:
         """Tell whether a time interval is open. One that no longer exists counts as open: better told than missed."""

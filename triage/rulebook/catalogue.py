@@ -14,7 +14,7 @@ from triage.model import Severity
 from triage.rulebook import secrets, shapes
 from triage.rulebook.problems import Problem
 from triage.rulebook.reading import Part
-from triage.rulebook.types import Person, Policy, Service, Source, Step
+from triage.rulebook.types import REPORT, REPORT_STALE_AFTER, Person, Policy, Service, Source, Step
 from triage.rulebook.yaml import Path
 
 EVENT_FIELDS: Final = (
@@ -177,5 +177,7 @@ def _source(name: str, shape: shapes.SourceShape) -> Source:
         "mapping": lambda: dict(shape.mapping),
     }
     values = {field: make() for field, make in given.items() if getattr(shape, field) is not None}
+    if shape.adapter == REPORT:
+        values.setdefault("stale_after", REPORT_STALE_AFTER)
     plain = ("secret", "signature_header", "timestamp_header", "severity", "items")
     return Source(name, shape.adapter, **values, **{field: getattr(shape, field) for field in plain})

@@ -75,7 +75,10 @@ class Rule(msgspec.Struct, frozen=True):
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether all matchers hold."""
-        return all(matcher.matches(labels) for matcher in self.matchers)
+        for matcher in self.matchers:  # noqa: SIM110  a plain loop takes half the time of all()
+            if not matcher.matches(labels):
+                return False
+        return True
 
 
 class Index:
@@ -105,8 +108,8 @@ class Index:
         for name, values in self._shorter(labels):
             positions = values.get(labels.get(name, ""))
             if positions:
-                found = found + positions
-        return sorted(found)
+                found = sorted(found + positions) if found else positions
+        return found
 
     def _shorter(self, labels: Mapping[str, str]) -> Iterable[tuple[str, dict[str, list[int]]]]:
         """Return the filed names that these labels have, walking over whichever side is smaller."""

@@ -89,6 +89,12 @@ class Person(msgspec.Struct, frozen=True):
     methods: tuple[str, ...]
 
 
+REPORT: Final = "report"
+"""The adapter of users' reports, and the source of that name."""
+REPORT_STALE_AFTER: Final[Millis] = 30 * MINUTE
+"""Reports never say that it is over: after this long without another one, what they opened is stale."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """A configured sender. Each adapter's name is a source of that name until the operator configures others.
 

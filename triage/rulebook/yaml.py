@@ -14,7 +14,8 @@ import yaml
 
 from triage.rulebook.problems import Problem, Weight, closest
 
-MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_LENGTH: Final = 8 * 1024 * 1024
+"""The longest file, in characters."""
 MAX_DEPTH: Final = 24
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -127,8 +128,10 @@ def _width(source: str, at: int, style: str) -> int:
 
 def parse(path: str, text: str, problems: list[Problem]) -> Document | None:
     """Read one YAML file. What is wrong is added to `problems`; None when nothing of it can be used."""
-    if len(text) > MAX_BYTES:
-        problems.append(Problem(path, 1, 1, f"the file is larger than {MAX_BYTES} bytes", "split it into team folders"))
+    if len(text) > MAX_LENGTH:
+        problems.append(
+            Problem(path, 1, 1, f"the file is longer than {MAX_LENGTH} characters", "split it into team folders")
+        )
         return None
     builder = _Builder(path, text, problems)
     try:

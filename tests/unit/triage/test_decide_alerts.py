@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.triage.stage import FILES, START, Stage, alert
+from tests.unit.triage.stage import FILES, START, Stage, alert, report
 from triage.decide import decide
 from triage.model import (
     HOUR,
@@ -315,3 +315,28 @@ def test_alert_text_cannot_flood_the_operators() -> None:
     told = [title for _, title in stage.told]
     assert len(told) == 31
     assert told[-1] == "There is more that needs care"
+
+
+def test_a_report_joins_the_open_incident_of_its_service_and_does_not_keep_it_open() -> None:
+    stage = Stage()
+    stage.fires()
+    (low,) = stage.events("report", [report("cannot pay", "low")])
+    (high,) = stage.events("report", [report("nothing works", "critical", anonymous=True)])
+    assert (low.outcome, high.outcome) == (Outcome.ATTACHED, Outcome.ATTACHED)
+    assert [line.text for line in stage.lines(stage.incident.key) if line.what == "reported"] == [
+        "cannot pay",
+        "nothing works",
+    ]
+    assert stage.paged == ["ana"]
+    stage.ends()
+    assert stage.incident.phase is Phase.MONITORING
+
+
+def test_reports_of_one_service_within_half_an_hour_are_one_incident() -> None:
+    stage = Stage()
+    stage.events("report", [report("slow", "error")])
+    stage.minutes(20)
+    stage.events("report", [report("slower", "error")])
+    assert stage.incident.severity is Severity.P2
+    stage.minutes(31)
+    assert stage.incident.phase is not Phase.DETECTED, "nobody reports any more: it settles"

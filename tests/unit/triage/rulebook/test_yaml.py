@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.rulebook.problems import Problem
-from triage.rulebook.yaml import MAX_DEPTH, Document, parse
+from triage.rulebook.yaml import MAX_DEPTH, MAX_LENGTH, Document, parse
 
 SCALARS: list[tuple[str, Any]] = [
     ("no", "no"),
@@ -117,3 +117,15 @@ def test_a_place_within_a_text_is_counted_as_it_is_written(text: str, offset: in
 def test_any_text_is_read_or_refused(text: str) -> None:
     document, problems = read(text)
     assert document is not None or problems
+
+
+@pytest.mark.parametrize("text", ["\ufeffa: b\n", "a: b\r\n", "a: b", "%YAML 1.2\n---\na: b\n...\n"])
+def test_the_ways_in_which_editors_save(text: str) -> None:
+    document, problems = read(text)
+    assert document is not None
+    assert (document.value, problems) == ({"a": "b"}, [])
+
+
+def test_a_file_that_is_too_long_is_refused() -> None:
+    _, problems = read("#" * (MAX_LENGTH + 1))
+    assert [p.message for p in problems] == [f"the file is longer than {MAX_LENGTH} characters"]
