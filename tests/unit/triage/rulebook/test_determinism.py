@@ -20,7 +20,7 @@ for one in (event("critical", alertname="Down", service="checkout", env="dev"), 
     print(book.explain("src", one))
 print(compile_files({"severity.yaml": INTERVALS}).opens_at("office", 1_772_488_800_000), book.digest)
 try:
-    compile_files({"severity.yaml": "rule: 1\\nruls: 2\\nrules: [{nam: x}, {name: y, matchers: ['a=~\\"(\\"'], severty: P0}]"})
+    compile_files({"severity.yaml": "rule: 1\\nruls: 2\\nrules: [{nam: x}, {name: y, matchers: ['a=~('], wait: 1}]"})
 except RulesError as error:
     print(error)
 """
