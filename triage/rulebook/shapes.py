@@ -104,6 +104,8 @@ Matchers: TypeAlias = Annotated[
 
 
 class TimeRange(Shape):
+    """A part of the day; it does not pass midnight."""
+
     start_time: str = Field(description='When it opens, like "09:00".')
     end_time: str = Field(description='When it closes, like "18:00"; "24:00" is the end of the day.')
 
