@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from pydantic import BaseModel
 
-from desk import asking, commands, shapes
+from desk import asking, commands, shapes, showing
 from desk.context import Desk
 from desk.people import Attempts, Person
 from desk.problems import Problem, not_found
@@ -96,7 +96,7 @@ async def list_incidents(call: Call) -> BaseModel:
         service=query.service,
         text=query.q,
     )
-    return shapes.incidents(await queries.incidents(call.client, wanted, query.limit, query.after), call.external_url)
+    return showing.incidents(await queries.incidents(call.client, wanted, query.limit, query.after), call.external_url)
 
 
 async def get_incident(call: Call) -> BaseModel:
@@ -105,22 +105,22 @@ async def get_incident(call: Call) -> BaseModel:
     timeline = await queries.timeline(call.client, one.key)
     alerts = await queries.alerts_of(call.client, one.key)
     return shapes.IncidentDetail(
-        **shapes.incident(one, call.external_url).model_dump(),
-        timeline=shapes.timeline(timeline),
-        alert_page=shapes.alerts(alerts),
+        **showing.incident(one, call.external_url).model_dump(),
+        timeline=showing.timeline(timeline),
+        alert_page=showing.alerts(alerts),
     )
 
 
 async def list_incident_alerts(call: Call) -> BaseModel:
     """Return the alerts of an incident, page by page."""
     one = await queries.incident(call.client, call.request.match_info["id"])
-    return shapes.alerts(await queries.alerts_of(call.client, one.key, call.query.limit, call.query.after))
+    return showing.alerts(await queries.alerts_of(call.client, one.key, call.query.limit, call.query.after))
 
 
 async def list_incident_timeline(call: Call) -> BaseModel:
     """Return the timeline of an incident, page by page."""
     one = await queries.incident(call.client, call.request.match_info["id"])
-    return shapes.timeline(await queries.timeline(call.client, one.key, call.query.limit, call.query.after))
+    return showing.timeline(await queries.timeline(call.client, one.key, call.query.limit, call.query.after))
 
 
 async def acknowledge_incident(call: Call) -> Answered:
@@ -158,7 +158,7 @@ async def _command(call: Call, verb: Verb) -> Answered:
         ending=outcome.ending,
         text=outcome.text,
         entry=outcome.entry,
-        incident=shapes.incident(outcome.incident, call.external_url),
+        incident=showing.incident(outcome.incident, call.external_url),
         look=f"{BASE}/why?of={outcome.entry}",
     )
     return Answered(shape, 202 if outcome.ending == "pending" else 200)
@@ -172,7 +172,7 @@ async def list_alerts(call: Call) -> BaseModel:
     except ValueError as error:
         raise Problem(400, "invalid", "The query cannot be used", f"label: {error}") from None
     wanted = queries.AlertFilter(state=query.state, source=query.source, labels=labels)
-    return shapes.alerts(await queries.alerts(call.client, wanted, query.limit, query.after))
+    return showing.alerts(await queries.alerts(call.client, wanted, query.limit, query.after))
 
 
 async def list_events(call: Call) -> BaseModel:
@@ -180,17 +180,17 @@ async def list_events(call: Call) -> BaseModel:
     query: asking.EventsQuery = call.query
     if query.wait:
         await queries.wait_decided(call.client, query.entry, query.wait)
-    return shapes.entry_events(await queries.entry(call.client, query.entry))
+    return showing.entry_events(await queries.entry(call.client, query.entry))
 
 
 async def get_ledger(call: Call) -> BaseModel:
     """Return where every accepted event ended."""
-    return shapes.ledger(await standing.ledger(call.client))
+    return showing.ledger(await standing.ledger(call.client))
 
 
 async def list_dead_letters(call: Call) -> BaseModel:
     """Return bodies that could not be read."""
-    return shapes.dead_letters(await standing.dead_letters(call.client, call.query.limit, call.query.after))
+    return showing.dead_letters(await standing.dead_letters(call.client, call.query.limit, call.query.after))
 
 
 async def get_rules(call: Call) -> BaseModel:
@@ -198,13 +198,13 @@ async def get_rules(call: Call) -> BaseModel:
     rules = await standing.rules(call.client)
     if rules is None:
         raise not_found("no rules were loaded yet; `tocsin serve --rules.path DIR` loads a folder")
-    return shapes.rules(rules)
+    return showing.rules(rules)
 
 
 async def get_why(call: Call) -> BaseModel:
     """Return why Tocsin did what it did."""
     found = await reasons.why(call.client, call.query.of, call.office.rulebooks)
-    return shapes.why(found)
+    return showing.why(found)
 
 
 _COMMAND: Final = {202: "Appended, but not decided within two seconds; `look` says where its outcome will be."}

@@ -25,7 +25,8 @@ class Settings:
 
     `tokens`: name → SHA-256 (hex) of the token that signs that name in. `external_url`: how browsers reach this desk
     ("" when nobody said). `open_reads`: reading the API needs no token; only ever set when bound to loopback without an
-    external URL. `data_loss_accepted`: the operator overrode the preflight, which `/-/ready` keeps saying.
+    external URL. `data_loss_accepted`: what the store may lose, since the operator overrode the preflight; every
+    view says so.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from desk.shapes import time_of
+from desk.showing import time_of
 from triage.model import DAY, HOUR, MINUTE, SECOND, Millis, Severity
 
 CSP: Final = (
@@ -93,10 +93,15 @@ def duration(span: Millis) -> str:
     return "0 s"
 
 
+def clock_of(at: Millis) -> str:
+    """Return a time as people read it, to the second, in UTC."""
+    return time_of(at)[:19].replace("T", " ") + " UTC"
+
+
 class Renderer:
     """Renders templates. One per application; templates are compiled once."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_loss: str = "") -> None:
         self.static = static_files()
         stamp = hashlib.blake2b(b"".join(self.static[name] for name in sorted(self.static)), digest_size=6)
         self._env = jinja2.Environment(
@@ -106,8 +111,8 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._env.filters |= {"linked": linked, "utc": time_of, "duration": duration}
-        self._env.globals |= {"link": link, "meanings": MEANINGS, "stamp": stamp.hexdigest()}
+        self._env.filters |= {"linked": linked, "utc": time_of, "clock": clock_of, "duration": duration}
+        self._env.globals |= {"link": link, "meanings": MEANINGS, "stamp": stamp.hexdigest(), "data_loss": data_loss}
 
     def answer(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Return a template as an answer with the headers every view has."""

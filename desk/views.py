@@ -55,7 +55,7 @@ class Views:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._desk = office.desk
-        self._renderer = Renderer()
+        self._renderer = Renderer(office.desk.settings.data_loss_accepted)
 
     # How they are called.
 

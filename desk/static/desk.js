@@ -6,6 +6,7 @@
   const LEAST_MS = 1000;
   const state = document.getElementById("live");
   const stream = document.body.dataset.stream;
+  const ahead = Date.now() - Number(document.body.dataset.now || Date.now()); // of the desk's clock
   let busy = false;
   let again = false;
   let last = 0;
@@ -33,7 +34,7 @@
 
   function tickTimes() {
     for (const one of document.querySelectorAll("time[data-ago]")) {
-      one.textContent = ago(Date.now() - Date.parse(one.dateTime));
+      one.textContent = ago(Date.now() - ahead - Date.parse(one.dateTime));
     }
   }
 

@@ -250,6 +250,15 @@ async def test_a_command_not_decided_in_time_is_said_to_be_on_its_way(redis_url:
         assert "It is in the journal." in text
 
 
+async def test_an_accepted_risk_of_loss_stays_in_sight(redis_url: str) -> None:
+    async with town(redis_url, data_loss_accepted="appendfsync is <everysec>") as here:
+        await here.sign_in()
+        assert "may be lost with this store: appendfsync is &lt;everysec&gt;" in (await here.view("/alerts"))[1]
+    async with town(redis_url) as here:
+        await here.sign_in()
+        assert "may be lost" not in (await here.view("/alerts"))[1]
+
+
 async def test_the_board_sorts_by_severity_then_age(redis_url: str) -> None:
     async with town(redis_url) as here:
         await here.send(event(alertname="A", service="low"))

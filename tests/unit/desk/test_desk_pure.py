@@ -9,7 +9,7 @@ import pytest
 from desk.asking import label_filter
 from desk.people import ADDRESSES_MAX, Attempts, name_of
 from desk.rendering import duration, linked, safe_url
-from desk.shapes import time_of
+from desk.showing import time_of
 from desk.signing import local_path
 from triage.model import DAY, HOUR, MINUTE, SECOND
 

@@ -1,0 +1,323 @@
+"""The desk in a real Chromium: hostile text, live updates, no JavaScript, a phone, a keyboard."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Dialog, Page, Request, ViewportSize, async_playwright, expect
+
+from tests.store.desk_support import DOWN, NOW, TOKEN, Town, event, town
+from triage.model import Command, DeadLetter, Event, Verb
+from triage.store import queries
+
+pytestmark = pytest.mark.needs("chromium")
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+XSS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg onload=alert(1)>",
+    "</title><script>alert(1)</script>",
+    "</textarea><script>alert(1)</script>",
+    "<a href=javascript:alert(1)>click</a>",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)//https://wiki.example/",
+    'https://wiki.example/"onmouseover="alert(1)',
+    "https://wiki.example/' onfocus='alert(1)' autofocus='",
+    "data:text/html,<script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}${alert(1)}",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<style>*{display:none}</style><base href=https://evil.example/>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'>",
+    "<form action=https://evil.example/><button>Acknowledge</button>",
+    "\u202egnp.exe \u2066 \u0000 \u200b",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "mailto:a@b.example?body=<script>alert(1)</script>",
+]
+"""What senders and people may write anywhere."""
+
+
+@contextlib.asynccontextmanager
+async def browsing(here: Town, **options: Any) -> AsyncIterator[tuple[BrowserContext, Page, list[str]]]:
+    """Yield a signed-in browser, its view, and the list of everything bad that it met."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or "chromium", args=["--no-sandbox"]
+        )
+        context = await browser.new_context(viewport=PHONE, **options)
+        page = await context.new_page()
+        bad: list[str] = []
+
+        async def dismiss(dialog: Dialog) -> None:
+            bad.append(f"dialog: {dialog.message}")
+            await dialog.dismiss()
+
+        def left(request: Request) -> None:
+            if not request.url.startswith((here.url, "data:")):
+                bad.append(f"request to {request.url}")
+
+        page.on("dialog", dismiss)
+        page.on("request", left)
+        page.on("pageerror", lambda error: bad.append(f"error: {error}"))
+        await page.goto(here.url + "/")
+        await page.get_by_label("Token").fill(TOKEN)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(here.url + "/")
+        try:
+            yield context, page, bad
+        finally:
+            await browser.close()
+
+
+async def incident_of(here: Town) -> str:
+    """Return the newest incident's six characters."""
+    return (await queries.incidents(here.client, queries.IncidentFilter())).items[0].key[:6]
+
+
+HARMFUL = """() => {
+  const found = [];
+  for (const one of document.querySelectorAll("*")) {
+    for (const attribute of one.attributes) {
+      if (attribute.name.startsWith("on")) found.push(one.outerHTML);
+      if (/^\\s*(javascript|data|vbscript):/i.test(attribute.value)
+          && ["href", "src", "action", "formaction"].includes(attribute.name)) found.push(one.outerHTML);
+    }
+    if (one.tagName === "SCRIPT" && !one.src.includes("/static/desk.js")) found.push(one.outerHTML);
+    const away = one.tagName === "A" && one.origin !== location.origin;
+    if (away && !one.rel.includes("noopener")) found.push(one.outerHTML);
+    if (["IMG", "IFRAME", "OBJECT", "EMBED", "BASE", "STYLE", "SVG"].includes(one.tagName.toUpperCase())) {
+      found.push(one.outerHTML);
+    }
+  }
+  return found;
+}"""
+
+
+def hostile(number: int, text: str) -> Event:
+    """Return an event that carries the text wherever a sender can put it."""
+    made = event(
+        alertname=f"A{number}",
+        service=text,
+        title=text,
+        label=text,
+        annotations={"summary": text, "description": text, "runbook_url": text, text[:100]: text},
+    )
+    made.url = text
+    made.raw_severity = text
+    made.labels[text[:100]] = text
+    return made
+
+
+async def test_hostile_text_stays_text_in_every_view(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        await here.send(*[hostile(number, text) for number, text in enumerate(XSS)])
+        for one in (await queries.incidents(here.client, queries.IncidentFilter())).items:
+            note = Command(verb=Verb.NOTE, incident=one.key, by="<img src=x onerror=alert(2)>", via="api", text=XSS[0])
+            await here.desk.appender.append(note, NOW)
+            take = Command(verb=Verb.ACKNOWLEDGE, incident=one.key, by="'><svg onload=alert(2)>", via="api")
+            await here.desk.appender.append(take, NOW)
+        await here.desk.appender.append(DeadLetter("generic", XSS[0], XSS[1], XSS[2].encode()), NOW)
+        await here.decide()
+        names = [one.key[:6] for one in (await queries.incidents(here.client, queries.IncidentFilter())).items]
+        assert len(names) == len(XSS)
+        async with browsing(here) as (_, page, bad):
+            for path in ("/", "/alerts", *[f"/incidents/{name}" for name in names]):
+                await page.goto(here.url + path)
+                assert await page.evaluate(HARMFUL) == [], path
+                for shut in await page.locator("summary").all():
+                    await shut.click()
+            await page.goto(
+                here.url + "/alerts?label=a%3D%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&source=%22%3E%3Cscript%3E"
+            )
+            assert await page.evaluate(HARMFUL) == []
+            assert bad == []
+
+
+async def test_the_policy_stops_a_script_that_would_get_into_a_view(redis_url: str) -> None:
+    """The second wall: were the escaping to fail, the browser would not run what got in."""
+    async with town(redis_url) as here, browsing(here) as (_, page, bad):
+        await page.evaluate(
+            """() => {
+              document.body.insertAdjacentHTML("beforeend", "<img src=x onerror=\\"document.title='hit'\\">");
+              const script = document.createElement("script");
+              script.textContent = "document.title='hit'";
+              document.body.append(script);
+            }"""
+        )
+        await page.wait_for_timeout(100)
+        assert await page.title() != "hit"
+        assert [one for one in bad if one.startswith("dialog")] == []
+
+
+async def test_the_board_updates_itself(redis_url: str) -> None:
+    async with town(redis_url) as here, browsing(here) as (_, page, bad):
+        await expect(page.get_by_role("heading", name="0 open incidents")).to_be_visible()
+        await expect(page.get_by_role("status")).to_have_text("live")
+        await here.send(DOWN)
+        await expect(page.get_by_role("link", name="checkout is down")).to_be_visible()
+        await expect(page).to_have_title("1 open · Tocsin")
+        await here.send(event("resolved", alertname="Down", service="checkout", region="eu", instance="a"))
+        await expect(page.get_by_text("monitoring")).to_be_visible()
+        assert bad == []
+
+
+async def test_an_update_never_takes_away_what_somebody_is_writing(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        await here.send(DOWN)
+        async with browsing(here) as (_, page, _bad):
+            await page.goto(f"{here.url}/incidents/{await incident_of(here)}")
+            await expect(page.get_by_role("status")).to_have_text("live")
+            await page.get_by_label("Note for the timeline").fill("half a sen")
+            await here.send(event(alertname="Down", service="checkout", region="eu", instance="b"))
+            await expect(page.locator("#head").get_by_text("2 firing of 2")).to_be_visible()
+            await expect(page.get_by_label("Note for the timeline")).to_have_value("half a sen")
+
+
+async def work_through(here: Town, page: Page) -> None:
+    """Acknowledge, note and resolve an incident by its buttons."""
+    await page.goto(here.url + "/")
+    await page.get_by_role("link", name="checkout is down").click()
+    await page.get_by_role("button", name="Acknowledge").click()
+    await expect(page.get_by_text("You have it now.")).to_be_visible()
+    await page.get_by_label("Note for the timeline").fill("rolled back <b>v2</b>")
+    await page.get_by_role("button", name="Add note").click()
+    await expect(page.get_by_text("rolled back <b>v2</b>")).to_be_visible()
+    await page.get_by_role("button", name="Resolve", exact=True).click()
+    await expect(page.get_by_text("1 alert still fires")).to_be_visible()
+    await page.get_by_role("link", name="No, go back").click()
+    await page.get_by_role("button", name="Resolve", exact=True).click()
+    await page.get_by_role("button", name="Yes, resolve it").click()
+    await expect(page.get_by_text("Resolved.", exact=True)).to_be_visible()
+    await page.get_by_role("link", name="Board").click()
+    await expect(page.get_by_role("heading", name="0 open incidents")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_an_incident_is_worked_through_with_and_without_javascript(redis_url: str, scripts: bool) -> None:
+    async with town(redis_url) as here:
+        await here.send(DOWN)
+        async with browsing(here, java_script_enabled=scripts) as (_, page, bad), here.draining():
+            await work_through(here, page)
+            await page.get_by_role("button", name="Sign out admin").click()
+            await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+            assert bad == []
+
+
+async def test_without_javascript_the_board_reloads_itself_and_with_it_does_not(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        async with browsing(here, java_script_enabled=False) as (_, page, _bad):
+            assert await page.locator('noscript meta[http-equiv="refresh"], meta[http-equiv="refresh"]').count() == 1
+        async with browsing(here) as (_, page, _bad):
+            assert await page.locator('meta[http-equiv="refresh"]').count() == 0
+
+
+async def test_another_site_cannot_acknowledge_with_our_cookie(redis_url: str) -> None:
+    """A form on a stranger's page (another host name of loopback is another site) is sent, and refused."""
+    async with town(redis_url) as here:
+        await here.send(DOWN)
+        name = await incident_of(here)
+        async with browsing(here) as (context, page, _bad), here.draining():
+            stranger = here.url.replace("127.0.0.1", "localhost")
+            form = f'<form method="post" action="{here.url}/incidents/{name}/acknowledge"><button>Win</button></form>'
+            await context.route(f"{stranger}/trap", lambda route: route.fulfill(body=form, content_type="text/html"))
+            await page.goto(f"{stranger}/trap")
+            await page.get_by_role("button", name="Win").click()
+            await page.wait_for_load_state()
+            one = await queries.incident(here.client, name)
+            assert one.acked_by == ""
+
+
+async def test_it_can_be_read_on_a_phone_and_in_the_dark(redis_url: str, tmp_path: Path) -> None:
+    async with town(redis_url) as here:
+        await here.send(
+            event(alertname="Down", service="checkout", region="eu", title="Averyveryverylongword" * 8),
+            event(
+                alertname="Down", service="payments", annotations={"runbook_url": "https://wiki.example/" + "x" * 300}
+            ),
+            event(alertname="Slow", service="blog", severity="warning"),
+        )
+        here.clock.now += 500_000
+        await here.decide()
+        name = (await queries.open_incidents(here.client))[0][0].key[:6]
+        folder = Path(os.environ.get("TOCSIN_TESTS_SCREENSHOTS", tmp_path))
+        for scheme in ("light", "dark"):
+            async with browsing(here, color_scheme=scheme) as (_, page, _bad):
+                for label, path in (("board", "/"), ("incident", f"/incidents/{name}"), ("alerts", "/alerts")):
+                    await page.goto(here.url + path)
+                    width = await page.evaluate("document.documentElement.scrollWidth")
+                    assert width <= PHONE["width"], f"{path} scrolls sideways: {width} px"
+                    shot = folder / f"{label}-{scheme}.png"
+                    await page.screenshot(path=shot, full_page=True)
+                    assert struct.unpack(">I", shot.read_bytes()[16:20])[0] == PHONE["width"]
+                small = await page.evaluate(
+                    """() => [...document.querySelectorAll("button, input:not([type=hidden]), select, textarea")]
+                        .filter((one) => one.offsetHeight < 44).map((one) => one.outerHTML)"""
+                )
+                assert small == []
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (css) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = css; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const back = (one) => {
+    for (; one; one = one.parentElement) {
+      const color = rgb(getComputedStyle(one).backgroundColor);
+      if (color[3] > 0) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  for (const one of document.querySelectorAll("body *")) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !one.offsetParent || one.closest(".skip")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(one).color)), light(back(one))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) found.push(`${one.tagName}.${one.className}: ${one.textContent.trim()}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_text_stands_out_and_controls_have_names(redis_url: str, scheme: str) -> None:
+    async with town(redis_url) as here:
+        await here.send(DOWN, event(alertname="Down", service="payments"), event(alertname="A", service="blog"))
+        name = await incident_of(here)
+        async with browsing(here, color_scheme=scheme) as (_, page, _bad):
+            for path in ("/", f"/incidents/{name}", "/alerts"):
+                await page.goto(here.url + path)
+                assert await page.evaluate(CONTRAST) == [], path
+                nameless = await page.evaluate(
+                    """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+                        .filter((one) => !one.labels.length).map((one) => one.outerHTML)"""
+                )
+                assert nameless == []
+                assert await page.locator("h1").count() == 1
+
+
+async def test_the_keyboard_is_enough(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        await here.send(DOWN)
+        async with browsing(here) as (_, page, _bad), here.draining():
+            await page.goto(f"{here.url}/incidents/{await incident_of(here)}")
+            for _ in range(12):
+                await page.keyboard.press("Tab")
+                if await page.evaluate("document.activeElement.id") == "acknowledge":
+                    break
+            outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline == "solid"
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_text("You have it now.")).to_be_visible()
