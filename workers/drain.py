@@ -29,9 +29,9 @@ BATCH_EVENTS: Final = 2_048
 """A batch is committed when it holds this many events."""
 READ_ENTRIES: Final = 512
 """How many entries are read from the journal at once."""
-LEASE_MS: Final = 10_000
+LEASE_MS: Final = 5_000
 """How long a lease lives without renewal: after a drain is killed, another takes over within this time."""
-RENEW_S: Final = 2.0
+RENEW_S: Final = 1.0
 """How often a living drain renews its lease, in seconds."""
 
 Clock = Callable[[], Millis]
