@@ -20,6 +20,8 @@ from triage.rulebook.types import REPORT, REPORT_STALE_AFTER, Defaults, Person, 
 
 MEMO_MAX: Final = 32_768
 """How many answers are remembered at most, in two generations."""
+ASKED_MAX: Final = 4_096
+"""How many events of late are known by themselves: each is asked about twice, before and while it is decided."""
 STALE_AFTER: Final = Source("", "").stale_after
 _LINKS: Final = ("http://", "https://")
 
@@ -51,6 +53,21 @@ class _Memo:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[key] = verdict
+
+
+class _Ruling(msgspec.Struct, frozen=True):
+    """What a list of matching rules says, as far as it depends on these rules alone; `severity` None: not a word."""
+
+    names: dict[str, str]
+    severity: Severity | None
+    cap: Severity
+    group_by: tuple[str, ...]
+    policy: Rule | None
+    runbook: Rule | None
+    dropped: bool
+    wait: Millis
+    raises: tuple[Raise, ...]
+    during: str
 
 
 class Rulebook:
@@ -88,6 +105,8 @@ class Rulebook:
         self.problems = problems
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)
+        self._asked: dict[int, tuple[Event, str, Verdict]] = {}
+        self._rulings: dict[tuple[int, ...], _Ruling] = {}
         self._looked_at = _looked_at(rules, defaults)
 
     # -------------------------------------------------------------------------------------------------------- verdicts
@@ -96,6 +115,16 @@ class Rulebook:
         """Return what the rules say of an event. The same labels from the same source get an equal verdict,
         except for the runbook, which may come from an annotation, and a group of alerts that have no name.
         """
+        asked = self._asked.get(id(event))
+        if asked is not None and asked[0] is event and asked[1] == source:
+            return asked[2]
+        verdict = self._verdict(source, event)
+        if len(self._asked) >= ASKED_MAX:
+            self._asked.clear()
+        self._asked[id(event)] = (event, source, verdict)
+        return verdict
+
+    def _verdict(self, source: str, event: Event) -> Verdict:
         key = (source, event.raw_severity, event.kind, self._seen_of(event.labels))
         verdict = self._memo.get(key)
         if verdict is None:
@@ -122,48 +151,78 @@ class Rulebook:
         event has no label of that name, `source`, `kind`, `team` (of the service) and `severity` (the sender's word).
         """
         labels = dict(event.labels)
-        service = self.services.get(labels.get("service", ""))
-        added = {"source": source, "kind": event.kind.value, "severity": event.raw_severity}
-        if service is not None:
-            added["team"] = service.team
+        team = ""
+        if self.services and (service := self.services.get(labels.get("service", ""))) is not None:
+            team = service.team
             labels.update(catalogue_labels(service))
-        for name, value in added.items():
+        for name, value in (("source", source), ("kind", event.kind), ("severity", event.raw_severity), ("team", team)):
             if value and not labels.get(name):
-                labels[name] = value
+                labels[name] = str(value)
         return labels
 
     def read(self, labels: Mapping[str, str]) -> tuple[Found, Rule | None]:
         """Return the deciding rule of each field, and the rule that ended the reading (None: all were read)."""
-        found: Found = {}
+        matched = self._matched(labels)
+        last = self.rules[matched[-1]] if matched else None
+        return self._found(matched), last if last is not None and not last.continues else None
+
+    def _matched(self, labels: Mapping[str, str]) -> tuple[int, ...]:
+        """Return the positions of the rules that hold, up to the one that ends the reading."""
+        matched: list[int] = []
         for position in self._index.candidates(labels):
             rule = self.rules[position]
             if rule.matches(labels):
-                for field in rule.fields:
-                    found.setdefault(field, rule)
+                matched.append(position)
                 if not rule.continues:
-                    return found, rule
-        return found, None
+                    break
+        return tuple(matched)
+
+    def _found(self, matched: tuple[int, ...]) -> Found:
+        found: Found = {}
+        for position in matched:
+            rule = self.rules[position]
+            for field in rule.fields:
+                found.setdefault(field, rule)
+        return found
 
     def _judge(self, source: str, event: Event) -> Verdict:
         labels = self.labels_of(source, event)
-        found, _ = self.read(labels)
-        cap = found["max_severity"].max_severity if "max_severity" in found else Severity.P0
-        severity = found["severity"].severity if "severity" in found else self.severity_of(source, event)
-        policy, unknown = self._policy(found.get("policy"), labels)
-        group_by = found["group_by"].group_by if "group_by" in found else self.defaults.group_by
+        matched = self._matched(labels)
+        ruling = self._rulings.get(matched)
+        if ruling is None:
+            if len(self._rulings) >= MEMO_MAX:
+                self._rulings.clear()
+            ruling = self._rulings[matched] = self._ruling(self._found(matched))
+        severity = self.severity_of(source, event) if ruling.severity is None else ruling.severity
+        policy, unknown = self._policy(ruling.policy, labels)
         return Verdict(
-            severity=max(severity, cap),
-            rule=found["severity"].name if "severity" in found else "",
-            rules={field: rule.name for field, rule in sorted(found.items())},
-            group=_group(group_by, source, labels, event),
+            severity=max(severity, ruling.cap),
+            rule=ruling.names.get("severity", ""),
+            rules=ruling.names,
+            group=_group(ruling.group_by, source, labels, event),
             policy=policy,
             service=event.labels.get("service", ""),
-            runbook=self._runbook(found.get("runbook"), labels),
+            runbook=self._runbook(ruling.runbook, labels),
+            dropped=ruling.dropped,
+            wait=ruling.wait,
+            raises=ruling.raises,
+            during=ruling.during,
+            unknown_policy=unknown,
+        )
+
+    def _ruling(self, found: Found) -> _Ruling:
+        cap = found["max_severity"].max_severity if "max_severity" in found else Severity.P0
+        return _Ruling(
+            names={field: rule.name for field, rule in sorted(found.items())},
+            severity=found["severity"].severity if "severity" in found else None,
+            cap=cap,
+            group_by=found["group_by"].group_by if "group_by" in found else self.defaults.group_by,
+            policy=found.get("policy"),
+            runbook=found.get("runbook"),
             dropped="outcome" in found,
             wait=found["wait"].wait if "wait" in found else self.defaults.wait,
             raises=_capped(found["raise"].raises, cap) if "raise" in found else (),
             during=found["during"].during if "during" in found else "",
-            unknown_policy=unknown,
         )
 
     def explain(self, source: str, event: Event) -> Explanation:
