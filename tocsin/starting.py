@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 TOKEN_FILE: Final = "admin.token"  # noqa: S105  the name of the file, not a token
+SOURCE_TOKEN_FILE: Final = "source.token"  # noqa: S105  likewise
+"""A token for senders. It is in force once its SHA-256 stands in sources.yaml."""
 URL_FILE: Final = "web.url"
 """Where the receiver of this directory listens; people's commands on this machine find it there."""
 _PACKAGED: Final = Path(__file__).parent / "starting_rules"
@@ -56,9 +58,9 @@ def write_rules(target: Path) -> Written:
     return done
 
 
-def write_token(storage: Path) -> Written:
-    """Make the admin token, readable by this user only, unless there is one. Raises InitError."""
-    path = storage / TOKEN_FILE
+def write_token(storage: Path, name: str = TOKEN_FILE) -> Written:
+    """Make a token, readable by this user only, unless there is one. Raises InitError."""
+    path = storage / name
     try:
         storage.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -71,9 +73,9 @@ def write_token(storage: Path) -> Written:
     return Written(wrote=[path])
 
 
-def read_token(storage: Path) -> str:
-    """Return the admin token, or "" when there is none or it cannot be read."""
+def read_token(storage: Path, name: str = TOKEN_FILE) -> str:
+    """Return a token, or "" when there is none or it cannot be read."""
     try:
-        return (storage / TOKEN_FILE).read_text("ascii").strip()
+        return (storage / name).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""

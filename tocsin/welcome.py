@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
-from rich.table import Table
 
 from tocsin.settings import Address, Settings
 from tocsin.starting import TOKEN_FILE
@@ -22,13 +21,15 @@ def welcome(settings: Settings, address: Address, program: Program | None, *, fi
     near = Address(host, address.port)
     store = f"{program}, embedded, in {settings.storage_path}" if program else "the one of --redis.url"
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("listening", f"http://{near}")
-    table.add_row("store", store)
-    table.add_row("rules", f"{settings.rules_path}{' (just written)' if first else ''}")
-    table.add_row("token", str(settings.storage_path / TOKEN_FILE))
+    facts = {
+        "listening": f"http://{near}",
+        "store": store,
+        "rules": f"{settings.rules_path}{' (just written)' if first else ''}",
+        "token": str(settings.storage_path / TOKEN_FILE),
+    }
     console.print("[bold]Tocsin is starting.[/bold] Ctrl-C stops it; nothing accepted is lost.")
-    console.print(table)
+    for name, value in facts.items():
+        console.print(f"{name:<10} {value}", markup=False)
     console.print("Try an alert, then `tocsin incidents`:")
     console.print(_TRY.format(address=near), markup=False)
     sys.stdout.flush()

@@ -20,14 +20,14 @@ GOOD = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 Start = Callable[..., redis.Redis]
 
 
-def programs() -> list[Path]:
-    found = shutil.which("redis-server")
-    return [valkey.find_program().path, *([Path(found)] if found else [])]
+def program(name: str) -> Path:
+    return Path(shutil.which(name) or name) if name == "redis-server" else valkey.find_program().path
 
 
-@pytest.fixture(params=programs(), ids=lambda path: path.name)
+@pytest.fixture(params=["valkey", pytest.param("redis-server", marks=pytest.mark.needs("redis-server"))])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Yield a function that starts a server with some configuration and returns a client."""
+    executable = str(program(request.param))
     running: list[subprocess.Popen[bytes]] = []
     clients: list[redis.Redis] = []
 
@@ -36,7 +36,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         folder = tmp_path / str(number)
         folder.mkdir()
         path = valkey.socket_directory() / f"p{tmp_path.stat().st_ino}-{number}"
-        command = [str(request.param), "--port", "0", "--unixsocket", str(path), "--dir", str(folder), *options]
+        command = [executable, "--port", "0", "--unixsocket", str(path), "--dir", str(folder), *options]
         running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         client = connect(url or f"unix://{path}")
         clients.append(client)

@@ -16,18 +16,24 @@ from tocsin.settings import SERVE, Settings
 def init(settings: Settings, directory: Path | None) -> None:
     """Write the starting rules and the admin token.
 
-    The rules go to DIRECTORY (default: --rules.path), the token to --storage.path, readable by you only. What exists
-    is never overwritten.
+    The rules go to DIRECTORY (default: --rules.path), the tokens (one for people's commands, one for senders) to
+    --storage.path, readable by you only. What exists is never overwritten.
     """
-    from tocsin.starting import InitError, write_rules, write_token
+    import hashlib
+
+    from tocsin.starting import SOURCE_TOKEN_FILE, InitError, read_token, write_rules, write_token
 
     target = (directory or settings.rules_path).absolute()
+    storage = settings.storage_path
     try:
-        rules, token = write_rules(target), write_token(settings.storage_path)
+        done = [write_rules(target), write_token(storage), write_token(storage, SOURCE_TOKEN_FILE)]
     except InitError as error:
         raise Stop(str(error)) from error
-    for path in rules.wrote + token.wrote:
+    for path in [path for one in done for path in one.wrote]:
         click.echo(f"wrote  {path}")
-    for path in rules.kept + token.kept:
+    for path in [path for one in done for path in one.kept]:
         click.echo(f"kept   {path}")
-    click.echo(f"Rules: {target}. Check them with `tocsin check`, try them with `tocsin test`.")
+    digest = hashlib.sha256(read_token(storage, SOURCE_TOKEN_FILE).encode()).hexdigest()
+    click.echo(f"\nRules: {target}. Check them with `tocsin check`, try them with `tocsin test`.")
+    click.echo(f"Senders on other machines show the token in {storage / SOURCE_TOKEN_FILE}; in sources.yaml it is:")
+    click.echo(f"  alertmanager: {{adapter: alertmanager, token_sha256: [{digest}]}}")
