@@ -176,6 +176,8 @@ class Supervisor:
             grace_s=self.settings.web_shutdown_timeout / 1000 + 5,
             pass_fds=(listener.fileno(),),
         )
+        # An earlier receiver's note would lead people's commands, and the demo, to where nobody listens any more.
+        (self.settings.storage_path / starting.URL_FILE).unlink(missing_ok=True)
         family = Family([receiver, *work_children(self.settings, environment)], self._log.warning)
         welcome(self.settings, address, self._store.program if self._store else None, first=first)
         if self.demo:
