@@ -171,13 +171,20 @@ async def test_the_board_updates_itself(redis_url: str) -> None:
 async def test_an_update_never_takes_away_what_somebody_is_writing(redis_url: str) -> None:
     async with town(redis_url) as here:
         await here.send(DOWN)
+        one = (await queries.incidents(here.client, queries.IncidentFilter())).items[0]
         async with browsing(here) as (_, page, _bad):
-            await page.goto(f"{here.url}/incidents/{await incident_of(here)}")
+            await page.goto(f"{here.url}/incidents/{one.key[:6]}")
             await expect(page.get_by_role("status")).to_have_text("live")
             await page.get_by_label("Note for the timeline").fill("half a sen")
-            await here.send(event(alertname="Down", service="checkout", region="eu", instance="b"))
-            await expect(page.locator("#head").get_by_text("2 firing of 2")).to_be_visible()
+            taken = Command(verb=Verb.ACKNOWLEDGE, incident=one.key, by="ada", via="api")
+            await here.desk.appender.append(taken, NOW)  # which changes the very part that holds the note
+            await here.decide()
+            await expect(page.locator("#head").get_by_text("ada, since")).to_be_visible()
             await expect(page.get_by_label("Note for the timeline")).to_have_value("half a sen")
+            await page.get_by_label("Note for the timeline").fill("")
+            await page.get_by_label("Note for the timeline").blur()
+            await here.send(event(alertname="Down", service="checkout", region="eu", instance="b"))
+            await expect(page.get_by_role("button", name="Take over from ada")).to_be_visible()
 
 
 async def work_through(here: Town, page: Page) -> None:
