@@ -24,6 +24,7 @@ ASKED_MAX: Final = 4_096
 """How many events of late are known by themselves: each is asked about twice, before and while it is decided."""
 STALE_AFTER: Final = Source("", "").stale_after
 _LINKS: Final = ("http://", "https://")
+_ENCODER: Final = msgspec.json.Encoder()
 
 Found = dict[str, Rule]
 
@@ -125,18 +126,14 @@ class Rulebook:
         return verdict
 
     def _verdict(self, source: str, event: Event) -> Verdict:
-        key = (source, event.raw_severity, event.kind, self._seen_of(event.labels))
+        link = event.annotations.get("runbook_url", "")
+        key = (source, event.raw_severity, event.kind, link, self._seen_of(event.labels))
         verdict = self._memo.get(key)
         if verdict is None:
-            verdict = self._judge(source, event)
+            verdict = self._judge(source, event, link if link.startswith(_LINKS) else "")
             self._memo.put(key, verdict)
         if not verdict.group:
-            verdict = msgspec.structs.replace(verdict, group=_lone_group(source, event))
-        if not verdict.runbook:
-            link = event.annotations.get("runbook_url", "")
-            runbook = link if link.startswith(_LINKS) else self._service_runbook(verdict.service)
-            if runbook:
-                verdict = msgspec.structs.replace(verdict, runbook=runbook)
+            return msgspec.structs.replace(verdict, group=_lone_group(source, event))
         return verdict
 
     def _seen_of(self, labels: Mapping[str, str]) -> tuple[Any, ...]:
@@ -151,13 +148,16 @@ class Rulebook:
         event has no label of that name, `source`, `kind`, `team` (of the service) and `severity` (the sender's word).
         """
         labels = dict(event.labels)
-        team = ""
         if self.services and (service := self.services.get(labels.get("service", ""))) is not None:
-            team = service.team
             labels.update(catalogue_labels(service))
-        for name, value in (("source", source), ("kind", event.kind), ("severity", event.raw_severity), ("team", team)):
-            if value and not labels.get(name):
-                labels[name] = str(value)
+            if service.team and not labels.get("team"):
+                labels["team"] = service.team
+        if not labels.get("source"):
+            labels["source"] = source
+        if not labels.get("kind"):
+            labels["kind"] = str(event.kind)
+        if event.raw_severity and not labels.get("severity"):
+            labels["severity"] = event.raw_severity
         return labels
 
     def read(self, labels: Mapping[str, str]) -> tuple[Found, Rule | None]:
@@ -185,7 +185,8 @@ class Rulebook:
                 found.setdefault(field, rule)
         return found
 
-    def _judge(self, source: str, event: Event) -> Verdict:
+    def _judge(self, source: str, event: Event, link: str) -> Verdict:
+        """Return the verdict on what is not remembered; `link` is the runbook where rules and services name none."""
         labels = self.labels_of(source, event)
         matched = self._matched(labels)
         ruling = self._rulings.get(matched)
@@ -195,14 +196,15 @@ class Rulebook:
             ruling = self._rulings[matched] = self._ruling(self._found(matched))
         severity = self.severity_of(source, event) if ruling.severity is None else ruling.severity
         policy, unknown = self._policy(ruling.policy, labels)
+        service = event.labels.get("service", "")
         return Verdict(
             severity=max(severity, ruling.cap),
             rule=ruling.names.get("severity", ""),
             rules=ruling.names,
             group=_group(ruling.group_by, source, labels, event),
             policy=policy,
-            service=event.labels.get("service", ""),
-            runbook=self._runbook(ruling.runbook, labels),
+            service=service,
+            runbook=self._runbook(ruling.runbook, labels) or link or self._service_runbook(service),
             dropped=ruling.dropped,
             wait=ruling.wait,
             raises=ruling.raises,
@@ -235,14 +237,21 @@ class Rulebook:
 
     def severity_of(self, source: str, event: Event) -> Severity:
         """Return what the sender's own word means, where no rule speaks. A report without a known word is P4."""
-        default = Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
-        return self.severity_words.get(words.fold(self._word(source, event)), default)
+        word = self._word(source, event)
+        meant = self.severity_words.get(word)
+        if meant is None:
+            meant = self.severity_words.get(words.fold(word))
+        if meant is None:
+            return Severity.P4 if event.kind is Kind.REPORT else self.defaults.severity
+        return meant
 
     def _word(self, source: str, event: Event) -> str:
         """Return the sender's severity word: its own field, else a label, else what the source is configured for."""
+        given = event.raw_severity or event.labels.get("severity") or event.labels.get("priority")
+        if given:
+            return given
         configured = self.sources.get(source)
-        given = (event.raw_severity, event.labels.get("severity", ""), event.labels.get("priority", ""))
-        return next((word for word in given if word), configured.severity if configured is not None else "")
+        return configured.severity if configured is not None else ""
 
     def _policy(self, rule: Rule | None, labels: Mapping[str, str]) -> tuple[str, str]:
         """Return a policy that exists, and the name that was meant if there is none of it."""
@@ -321,9 +330,9 @@ def _capped(raises: tuple[Raise, ...], cap: Severity) -> tuple[Raise, ...]:
 
 def _group(group_by: tuple[str, ...], source: str, labels: Mapping[str, str], event: Event) -> str:
     """Return the group key, or "" when it depends on the fingerprint."""
-    pairs = [(name, labels.get(name, "")) for name in group_by]
-    if all(value for _, value in pairs):
-        return _as_text(pairs)
+    values = [labels.get(name, "") for name in group_by]
+    if all(values):
+        return _as_text(list(zip(group_by, values, strict=True)))
     name = event.labels.get("alertname", "")
     return _as_text([("source", source), ("alertname", name)]) if name else ""
 
@@ -333,4 +342,4 @@ def _lone_group(source: str, event: Event) -> str:
 
 
 def _as_text(pairs: list[tuple[str, str]]) -> str:
-    return msgspec.json.encode(pairs).decode()
+    return _ENCODER.encode(pairs).decode()
