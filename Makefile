@@ -48,6 +48,8 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/run .ci/first-minutes
+	if test -x $(BIN)/hadolint; then $(BIN)/hadolint Dockerfile; fi
 	$(BIN)/pytest -q tests/upkeep
 
 bench: $(DEV)

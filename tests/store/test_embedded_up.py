@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.upping import Up, children, command, until
+from tests.store.upping import Half, Up, children, command, until
 from tocsin import valkey
 
 Start = Callable[..., Up]
@@ -34,7 +35,7 @@ def start(storage: Path) -> Iterator[Start]:
 
     yield run
     for up in running:
-        up.stop()
+        up.close()
 
 
 def test_an_alert_becomes_a_page_on_the_terminal_and_people_can_act_on_it(start: Start, storage: Path) -> None:
@@ -222,3 +223,42 @@ def test_the_demo_is_one_incident_and_one_page(start: Start, storage: Path) -> N
     assert "All clear" in up.output
     assert command(storage, "audit", "--replay").returncode == 0
     assert lines[-2].startswith("all clear")
+
+
+def test_a_full_store_answers_503_and_decides_what_it_has(start: Start) -> None:
+    up = start("--store.max-memory", "1KiB").ready()
+    alert = {"status": "firing", "labels": {"alertname": "A"}, "startsAt": "2026-01-01T00:00:00Z"}
+    status, said = until(
+        "it is found full",
+        lambda: _unless_taken(up.post("/v1/events/alertmanager", {"version": "4", "alerts": [alert]})),
+    )
+    assert status == 503
+    assert "--store.max-memory" in str(said)
+
+
+def _unless_taken(answer: tuple[int, object]) -> tuple[int, object] | None:
+    return None if answer[0] == 202 else answer
+
+
+def test_the_halves_run_apart_and_meet_in_the_store(storage: Path, tmp_path: Path) -> None:
+    server = valkey.start(tmp_path / "store")
+    rules = tmp_path / "rules"
+    assert command(storage, "init", str(rules)).returncode == 0
+    common = ("--storage.path", str(storage), "--redis.url", server.url)
+    receiver = Half("serve", *common, "--rules.path", str(rules), "--web.listen-address", "127.0.0.1:0")
+    worker = Half("work", *common, "--work.deliverers", "1")
+    try:
+        url = until("it listens", lambda: (storage / "web.url").exists() and (storage / "web.url").read_text().strip())
+        sample = tmp_path / "alert.json"
+        labels = {"alertname": "CheckoutDown", "service": "checkout"}
+        sample.write_text(json.dumps({"version": "4", "alerts": [{"status": "firing", "labels": labels}]}))
+        sent = command(storage, "send", "alertmanager", str(sample), "--url", url)
+        assert sent.returncode == 0, sent.stderr
+        until("the worker prints the page", lambda: "P0 CheckoutDown" in worker.output)
+        assert "ledger holds" in command(storage, "audit", TOCSIN_REDIS_URL=server.url).stdout
+    finally:
+        codes = [receiver.stop(), worker.stop()]
+        receiver.close()
+        worker.close()
+        server.stop()
+    assert codes == [0, 0]

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -48,26 +49,43 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
-class Up:
-    """One `tocsin up`. `output` is what it printed, people's lines and JSON log lines alike."""
+class Half:
+    """One `tocsin` process. `output` is what it printed, people's lines and log lines alike."""
 
-    def __init__(self, storage: Path, *flags: str, address: str = "127.0.0.1:0", **environ: str) -> None:
-        self.storage = storage
-        self.log = storage.parent / f"{storage.name}.{time.monotonic_ns()}.log"
+    def __init__(self, *words: str, **environ: str) -> None:
+        self._out = tempfile.TemporaryFile("w+b")  # noqa: SIM115  closed by `close`
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-        words = ["up", "--storage.path", str(storage), "--web.listen-address", address, *_QUICK, *flags]
-        with self.log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin", *words],
-                stdout=out,
-                stderr=out,
-                stdin=subprocess.DEVNULL,
-                env=kept | {"PYTHONPATH": str(ROOT)} | environ,
-            )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tocsin", *words],
+            stdout=self._out,
+            stderr=self._out,
+            stdin=subprocess.DEVNULL,
+            env=kept | {"PYTHONPATH": str(ROOT)} | environ,
+        )
 
     @property
     def output(self) -> str:
-        return self.log.read_text("utf-8", "replace")
+        return os.pread(self._out.fileno(), 10_000_000, 0).decode("utf-8", "replace")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, wait, and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def close(self) -> None:
+        """Stop it and forget what it printed."""
+        self.stop()
+        self._out.close()
+
+
+class Up(Half):
+    """One `tocsin up`, on a free port."""
+
+    def __init__(self, storage: Path, *flags: str, address: str = "127.0.0.1:0", **environ: str) -> None:
+        self.storage = storage
+        words = ("up", "--storage.path", str(storage), "--web.listen-address", address, *_QUICK, *flags)
+        super().__init__(*words, **environ)
 
     def ready(self) -> Up:
         """Wait until it takes events and a worker has read the rules."""
@@ -121,12 +139,6 @@ class Up:
         found = [pid for pid, line in children(self.process.pid).items() if words in line]
         assert found, f"no child runs {words!r}: {children(self.process.pid)}"
         return found[0]
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, wait, and return the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(60)
 
 
 def command(storage: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
