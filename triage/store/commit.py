@@ -143,32 +143,42 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
             pipe.sadd(keys.members(incident), *joined)
         if left:
             pipe.srem(keys.members(incident), *left)
-    for (family, name), value in changes.puts.items():
-        if family == INCIDENT:
-            _index_incident(pipe, name, cast("Incident | None", value))
-        elif family == EFFECT:
-            _index_effect(pipe, name, cast("Effect | None", value))
+    _index_incidents(pipe, _of_family(INCIDENT, changes))
+    _index_effects(pipe, _of_family(EFFECT, changes))
 
 
-def _index_incident(pipe: Any, key: str, incident: Incident | None) -> None:
-    if incident is None:
+def _of_family(wanted: str, changes: Changes) -> dict[str, Any]:
+    return {name: value for (family, name), value in changes.puts.items() if family == wanted}
+
+
+def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:
+    """Write all of them with a handful of commands: under load a batch touches hundreds of incidents."""
+    kept = {key: incident.opened_at for key, incident in changed.items() if incident is not None}
+    open_ = {key: incident.opened_at for key, incident in changed.items() if incident and incident.phase not in ENDED}
+    forgotten = [key for key, incident in changed.items() if incident is None]
+    ended = [key for key in kept if key not in open_]
+    if open_:
+        pipe.zadd(keys.OPEN, open_)
+    if ended:
+        pipe.zrem(keys.OPEN, *ended)
+    if kept:
+        pipe.zadd(keys.ALL, kept)
+        pipe.zadd(keys.NAMES, dict.fromkeys(kept, 0))
+    if forgotten:
         for index in (keys.OPEN, keys.ALL, keys.NAMES):
-            pipe.zrem(index, key)
-        pipe.delete(keys.members(key), keys.timeline(key))
-        return
-    if incident.phase in ENDED:
-        pipe.zrem(keys.OPEN, key)
-    else:
-        pipe.zadd(keys.OPEN, {key: incident.opened_at})
-    pipe.zadd(keys.ALL, {key: incident.opened_at})
-    pipe.zadd(keys.NAMES, {key: 0})
+            pipe.zrem(index, *forgotten)
+        pipe.delete(*map(keys.members, forgotten), *map(keys.timeline, forgotten))
 
 
-def _index_effect(pipe: Any, effect_id: str, effect: Effect | None) -> None:
+def _index_effects(pipe: Any, changed: dict[str, Effect | None]) -> None:
     """A decided result, or a withdrawal, ends the claim on the effect."""
-    pipe.hdel(keys.CLAIMS, effect_id)
-    pipe.delete(keys.claim(effect_id))
-    if effect is None:
-        pipe.zrem(keys.DUE, effect_id)
-    else:
-        pipe.zadd(keys.DUE, {effect_id: effect.due})
+    if not changed:
+        return
+    pipe.hdel(keys.CLAIMS, *changed)
+    pipe.delete(*map(keys.claim, changed))
+    due = {name: effect.due for name, effect in changed.items() if effect is not None}
+    withdrawn = [name for name, effect in changed.items() if effect is None]
+    if due:
+        pipe.zadd(keys.DUE, due)
+    if withdrawn:
+        pipe.zrem(keys.DUE, *withdrawn)
