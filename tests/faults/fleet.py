@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -33,6 +34,8 @@ from triage.store.client import connect
 STORE_FLAGS = ("--port", "0", "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--save", "")
 PATIENCE_S = 60.0
 """How long anything may take before the test fails. Nothing takes so long; the machine may be busy."""
+PER_SERVICE = 15
+"""How many requests are about one service, which is one incident and one page."""
 OLD_CLAIM_MS = 57_000
 """A claim that has at most this much of its minute left is older than any send here takes: its owner is dead."""
 
@@ -203,13 +206,12 @@ class Senders(contextlib.AbstractContextManager["Senders"]):
     Each request has a number; what gets no 202 is sent again until it does, as monitoring systems do.
     """
 
-    def __init__(self, fleet: Fleet, count: int = 3, pause_s: float = 0.004, per_service: int = 15) -> None:
+    def __init__(self, fleet: Fleet, count: int = 3, pause_s: float = 0.004, first: int = 0) -> None:
         self.record = fleet.folder / "answered.jsonl"
         self.refused = 0
         self._fleet = fleet
         self._pause_s = pause_s
-        self._per_service = per_service
-        self._numbers = iter(range(10**9))
+        self._numbers = itertools.count(first)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._send_all) for _ in range(count)]
@@ -245,7 +247,7 @@ class Senders(contextlib.AbstractContextManager["Senders"]):
 
     def _body(self, number: int) -> dict[str, Any]:
         """Return a new alert in most cases, else one that is known; every so many open a new incident."""
-        service = f"service-{number // self._per_service}"
+        service = f"service-{number // PER_SERVICE}"
         host = f"host-{number % 7}"
         labels = {"alertname": "Down", "service": service, "host": host, "request": str(number)}
         return {"status": "firing", "title": f"{service} down", "dedup_key": f"{service}/{host}", "labels": labels}

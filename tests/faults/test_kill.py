@@ -36,7 +36,16 @@ def test_nothing_is_lost_when_anything_is_killed_under_load(fleet: Fleet) -> Non
     with Senders(fleet) as senders, killing(fleet, fleet.all, seed, mean_s=0.7) as killed:
         time.sleep(KILL_S)
     fleet.come_to_rest()
-    print("killed", dict(killed), "answered", len(senders.answered), "not answered", senders.refused)
+    print(
+        "killed",
+        dict(killed),
+        "answered",
+        len(senders.answered),
+        "not answered",
+        senders.refused,
+        "told",
+        len(fleet.messages),
+    )
     reckon(fleet, senders)
     assert sum(killed.values()) >= 5
     assert senders.refused > 0, "no sender noticed anything"
