@@ -21,7 +21,7 @@ from tocsin.family import REFUSED, STEADY_S, Child, Family
 from tocsin.settings import Address, Settings, child_environment
 from tocsin.welcome import welcome
 
-BIND_PATIENCE_S: Final = 10.0
+BIND_PATIENCE_S: Final = 3.0
 """How long to wait for an address that a predecessor is just leaving."""
 SERVE: Final = "serve"
 WORK: Final = "work"
