@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def throughput_rows(cases: list[Case]) -> list[Row]:
     ]
     for name, case in (("1", one), ("64, unique", many), ("64, 95 % repeats", repeats)):
         row = ratio(f"CPU µs per alert decided, bodies of {name}", case, "cpu", None, TOCSIN, ALERTMANAGER)
-        rows.append(row)
+        rows.append(replace(row, note=f"{row.note}; {case.shares(TOCSIN)}"))
     return rows
 
 

@@ -68,9 +68,6 @@ def _tocsin(tocsin: Tocsin, number: int) -> Storm:
     parts |= {"members": sum(_size(tocsin, key) for key in members) / number}
     state = sum(parts.values())
     parts |= {"journal": _size(tocsin, keys.JOURNAL) / number, "decisions": _size(tocsin, keys.DECISIONS) / number}
-    python = tocsin.rss() - sum(
-        systems._rss(pid) for pid in systems.family(tocsin.process.pid) if "valkey" in _command(pid)
-    )
     return Storm(
         number,
         client.hlen(keys.family("incident")),
@@ -79,7 +76,7 @@ def _tocsin(tocsin: Tocsin, number: int) -> Storm:
         state,
         parts,
         (_used(tocsin) - used) / number,
-        python,
+        tocsin.rss(),
     )
 
 
@@ -89,7 +86,3 @@ def _used(tocsin: Tocsin) -> int:
 
 def _size(tocsin: Tocsin, key: str) -> int:
     return int(cast("Any", tocsin.client).memory_usage(key, samples=0) or 0)
-
-
-def _command(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +46,16 @@ class System:
     url: str
     process: subprocess.Popen[bytes]
 
-    def cpu_s(self) -> float:
-        """Return the CPU seconds that it and its living children have used so far."""
-        return sum(_cpu_s(pid) for pid in family(self.process.pid))
+    def cpu_s(self) -> dict[str, float]:
+        """Return the CPU seconds that it and its living children have used so far, by what each process is."""
+        used: dict[str, float] = defaultdict(float)
+        for pid in family(self.process.pid):
+            used[role(pid)] += _cpu_s(pid)
+        return dict(used)
 
     def rss(self) -> int:
-        """Return the resident memory of it and its children, in bytes."""
-        return sum(_rss(pid) for pid in family(self.process.pid))
+        """Return the resident memory of it and its children, but for the store, in bytes."""
+        return sum(_rss(pid) for pid in family(self.process.pid) if role(pid) != "store")
 
 
 def family(root: int) -> list[int]:
@@ -65,6 +69,18 @@ def family(root: int) -> list[int]:
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
     return found
+
+
+def role(pid: int) -> str:
+    """Return the last word of a process's command line that is neither a flag nor a path: `serve`, `drain`, `up`."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return "ended"
+    if "valkey" in words[0] or "redis" in words[0]:
+        return "store"
+    known = [word for word in words if word in {"up", "serve", "drain", "deliver"}]
+    return known[-1] if known else Path(words[0]).name
 
 
 def _cpu_s(pid: int) -> float:

@@ -24,12 +24,24 @@ PATHS: Final = {TOCSIN: "/v1/events/alertmanager", TOCSIN_API: "/api/v2/alerts",
 
 @dataclass
 class Round:
-    """One system under one load: alerts per second in, and (Tocsin) decided; CPU µs per alert; p99 of an answer, ms."""
+    """One system under one load: alerts per second in, and (Tocsin) decided; p99 of an answer, ms.
+
+    `shares` is the CPU that an alert costs, in µs, by process.
+    """
 
     accepted: float
-    cpu: float
+    shares: dict[str, float]
     p99: float
     decided: float = 0.0
+
+    @property
+    def cpu(self) -> float:
+        return sum(self.shares.values())
+
+
+def shares_of(before: dict[str, float], after: dict[str, float], alerts_: int) -> dict[str, float]:
+    """Return the CPU µs per alert by process."""
+    return {name: (used - before.get(name, 0.0)) / alerts_ * 1e6 for name, used in after.items()}
 
 
 @dataclass
@@ -44,6 +56,12 @@ class Case:
     def median(self, who: str, what: str) -> float:
         """Return the median over the rounds of one number of one system."""
         return float(median(getattr(one, what) for one in self.rounds[who]))
+
+    def shares(self, who: str) -> str:
+        """Return the CPU µs per alert by process, medians over the rounds, as text."""
+        names = {name for one in self.rounds[who] for name in one.shares}
+        found = {name: median(one.shares.get(name, 0.0) for one in self.rounds[who]) for name in names}
+        return ", ".join(f"{name} {found[name]:.1f}" for name in sorted(found) if found[name] >= 0.1)
 
     def ratio(self, what: str, who: str, to: str, of: str = "") -> float:
         """Return the median over the rounds of `who`'s number by `to`'s of the same round."""
@@ -94,7 +112,7 @@ def _run(who: str, wanted: Load, tocsin: Tocsin, folder: Path, seed: str) -> Rou
                 load.post_all(url, pool_bodies(alerts.API))
         before = system.cpu_s()
         sent = load.wrk(url, wanted, seed, folder)
-        return Round(sent.rate, (system.cpu_s() - before) / sent.alerts * 1e6, sent.p99)
+        return Round(sent.rate, shares_of(before, system.cpu_s(), sent.alerts), sent.p99)
 
 
 def pool_bodies(shape: str) -> list[bytes]:
@@ -116,8 +134,7 @@ def _tocsin(who: str, wanted: Load, tocsin: Tocsin, folder: Path, seed: str) -> 
     if accepted < sent.alerts:
         raise CannotMeasure(f"{sent.alerts} alerts were answered 202, and only {accepted} are counted as accepted")
     ended = tocsin.wait_decided(already + accepted)
-    cpu = (tocsin.cpu_s() - before) / accepted * 1e6
-    return Round(sent.rate, cpu, sent.p99, accepted / (ended - began))
+    return Round(sent.rate, shares_of(before, tocsin.cpu_s(), accepted), sent.p99, accepted / (ended - began))
 
 
 def clean(folder: Path) -> None:
