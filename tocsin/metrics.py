@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from ingest.stats import BUCKETS_S, DoorStats
 from tocsin import __version__
-from triage.model import Incident, Millis, Rules
+from triage.model import Ending, Incident, Millis, Rules
 from triage.store import queries, standing
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,18 +77,27 @@ def _ledger(view: standing.LedgerView) -> Iterator[Metric]:
     ledger = view.ledger
     yield CounterMetricFamily("tocsin_events_accepted", "Events answered with 202, ever.", value=view.accepted)
     yield GaugeMetricFamily(
-        "tocsin_events_undecided", "Accepted events that triage has not decided.", value=view.undecided
+        "tocsin_journal_undecided", "Accepted events that triage has not decided.", value=view.undecided
     )
-    yield _counter(
-        "tocsin_events_decided", "Decided events by outcome and reason.", ["outcome", "reason"], ledger.outcomes
-    )
+    yield _counter("tocsin_events", "Decided events by outcome and reason.", ["outcome", "reason"], ledger.outcomes)
     yield _counter(
         "tocsin_alerts_received", "Decided events by source and status.", ["source", "status"], ledger.sources
     )
-    yield _counter(
-        "tocsin_notifications", "Attempts to tell somebody, by how they ended.", ["ending"], ledger.deliveries
-    )
+    yield from _deliveries(ledger.deliveries)
     yield _counter("tocsin_dead_letters", "Bodies that could not be read, by source.", ["source"], ledger.dead_letters)
+
+
+def _deliveries(counts: dict[str, int]) -> Iterator[Metric]:
+    """Attempts by channel, and those that failed by reason, as Alertmanager names them."""
+    attempts: Counter[str] = Counter()
+    failed: dict[str, int] = {}
+    for key, count in counts.items():
+        channel, _, ending = key.partition("/")
+        attempts[channel] += count
+        if ending != Ending.DELIVERED:
+            failed[key] = count
+    yield _counter("tocsin_notifications", "Attempts to tell somebody.", ["channel"], attempts)
+    yield _counter("tocsin_notifications_failed", "Attempts that failed.", ["channel", "reason"], failed)
 
 
 def _vitals(vitals: standing.Vitals, now: Millis) -> Iterator[Metric]:

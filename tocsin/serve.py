@@ -107,11 +107,17 @@ class Receiver:
         self.watcher = RulesWatcher(settings, self.client, self.appender)
         self.token = settings.admin_token or starting.read_token(settings.storage_path)
         self.health = Health(self.client, losses, self.token, self.watcher, self.stats)
+        self.tokens: dict[str, str] = {}
+        """Name → SHA-256 of the token of everybody who may act: the people of the rules in force, and the admin."""
         self.stop = asyncio.Event()
         self._reloads: set[asyncio.Task[list[str]]] = set()
 
     def _use(self, rulebook: Rulebook) -> None:
         self.sources.update(rulebook.sources.values())
+        people = {name: person.token_sha256 for name, person in rulebook.people.items() if person.token_sha256}
+        own = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
+        self.tokens.clear()
+        self.tokens.update(people | own)
 
     async def check_exposure(self) -> None:
         """Serve the sources of the rules in force or, before any were loaded, of the folder. Raises Refused."""
@@ -130,12 +136,11 @@ class Receiver:
     def desk(self) -> Desk:
         """Return the people's door."""
         settings = self.settings
-        tokens = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
         return Desk(
             self.client,
             self.appender,
             DeskSettings(
-                tokens=tokens,
+                tokens=self.tokens,
                 external_url=settings.web_external_url,
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),

@@ -173,7 +173,7 @@ def test_a_store_that_would_lose_events_is_refused_unless_the_loss_is_accepted(
 def test_metrics_count_from_the_ledger_and_survive_a_restart(start: Start) -> None:
     up = start().ready()
     up.alert("CheckoutDown")
-    counted = 'tocsin_events_decided_total{outcome="opened",reason="new-group"} 1.0'
+    counted = 'tocsin_events_total{outcome="opened",reason="new-group"} 1.0'
     until("it is counted", lambda: counted in _metrics(up))
     up.stop()
     again = start().ready()

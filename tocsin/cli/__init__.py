@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "serve": ("halves", "Run a receiver: the senders' and the people's door."),
     "work": ("halves", "Run the workers: decide what arrived, tell people."),
     "init": ("init", "Write the starting rules and the admin token."),
+    "token": ("token", "Make a token for a person or a sender."),
     "check": ("rules", "Check the rules and show every problem at once."),
     "test": ("rules", "Play the rules' tests under a moved clock."),
     "parse": ("rules", "Show what an adapter and the rules make of a sample."),

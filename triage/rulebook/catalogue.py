@@ -21,6 +21,7 @@ EVENT_FIELDS: Final = (
     "status", "title", "labels", "annotations", "severity", "starts_at", "ends_at", "url", "fingerprint",
 )  # fmt: skip
 """What `mapping` can fill, besides `labels.<name>` and `annotations.<name>`."""
+_DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -73,7 +74,10 @@ class _Compiler:
     def oncall(self, part: Part, shape: shapes.TeamOncallFile) -> None:
         for name, person in shape.people.items():
             self._declare(part, ("people", name), "person")
-            self.found.people[name] = Person(name, person.name or name, tuple(person.contact))
+            sha256 = person.token_sha256.lower()
+            if sha256 and not _SHA256.match(sha256):
+                self.fault(part, ("people", name, "token_sha256"), "this is no SHA-256 of a token", _DIGEST_HINT)
+            self.found.people[name] = Person(name, person.name or name, tuple(person.contact), sha256)
             for index, url in enumerate(person.contact):
                 self._method(part, ("people", name, "contact", index), url)
         for name, policy in shape.policies.items():
@@ -132,8 +136,7 @@ class _Compiler:
     def _secrets(self, part: Part, place: Path, source: shapes.SourceShape) -> None:
         for index, token in enumerate(source.token_sha256):
             if not _SHA256.match(token.lower()):
-                hint = "a SHA-256 has 64 hex digits: printf %s TOKEN | sha256sum"
-                self.fault(part, (*place, "token_sha256", index), "this is no SHA-256 of a token", hint)
+                self.fault(part, (*place, "token_sha256", index), "this is no SHA-256 of a token", _DIGEST_HINT)
         fault = secrets.secret_fault(source.secret) if source.secret else ""
         if fault:
             self.fault(part, (*place, "secret"), fault, "write ${NAME} or file:PATH")

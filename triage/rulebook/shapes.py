@@ -200,6 +200,7 @@ class PersonShape(Shape):
     contact: Texts = Field(
         default_factory=list, description="Apprise URLs, the first one preferred; ${NAME} for secrets."
     )
+    token_sha256: Text = Field("", description="SHA-256 of the token by which they act; see `tocsin token`.")
 
 
 class StepShape(Shape):

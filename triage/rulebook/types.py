@@ -82,11 +82,15 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Somebody who can be told, by `methods` in order of preference (URLs with `${…}` unexpanded)."""
+    """Somebody who can be told, by `methods` in order of preference (URLs with `${…}` unexpanded).
+
+    `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "".
+    """
 
     name: str
     display: str
     methods: tuple[str, ...]
+    token_sha256: str = ""
 
 
 REPORT: Final = "report"

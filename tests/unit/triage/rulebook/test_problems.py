@@ -118,7 +118,7 @@ ONCALL_FAULTS = [
     ("schedules: {}", '1:1: unknown key "schedules" (known here: people, policies, operators, last_resort)'),
 ]
 
-SHA = "a SHA-256 has 64 hex digits: printf %s TOKEN | sha256sum"
+SHA = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
 SOURCES = [
     ("sources: {a: {}}", '1:14: "adapter" is missing'),
     (
