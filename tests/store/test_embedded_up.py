@@ -59,6 +59,19 @@ def test_an_alert_becomes_a_page_on_the_terminal_and_people_can_act_on_it(start:
     assert "same digest at each" in audit.stdout
 
 
+def test_a_person_acts_under_their_own_name_once_the_rules_have_their_token(start: Start, storage: Path) -> None:
+    up = start().ready()
+    made = command(storage, "token", "you")
+    oncall = storage / "rules" / "oncall.yaml"
+    digest = made.stderr.split()[-1]
+    oncall.write_text(oncall.read_text().replace("    name: You\n", f"    name: You\n    token_sha256: {digest}\n"))
+    up.alert("CheckoutDown")
+    (incident,) = until("it is decided", up.incidents)
+    mine = {"TOCSIN_ADMIN_TOKEN": made.stdout.strip()}
+    until("the token is in force", lambda: command(storage, "ack", incident["id"], **mine).returncode == 0)
+    assert [one["acknowledged_by"] for one in up.incidents()] == ["you"]
+
+
 def test_what_dies_is_started_again_and_nothing_accepted_is_lost(start: Start) -> None:
     up = start().ready()
     up.alert("First", "payments")
