@@ -24,6 +24,9 @@ WINDOW: Final = 2_000
 """How many due effects one look takes in. Among these the most severe goes first."""
 REPORTED_MS: Final[Millis] = DAY
 """How long a reported effect stays claimed if its result is not decided. The commit of the result ends it sooner."""
+MARKED_MS: Final[Millis] = DAY
+"""How long a report whose reply was lost is known to have been appended."""
+REPORT_TRIES: Final = 5
 
 _DECODER: Final = msgspec.msgpack.Decoder(Effect)
 _EFFECTS: Final = keys.family(memory.EFFECT)
@@ -126,22 +129,30 @@ def report(client: redis.Redis, result: Result, token: str, at: Millis) -> None:
 
     Both in one transaction: between "appended" and "decided" the effect is still due, and however long the drain is
     away it must not be sent again. A claim that is no longer ours is not touched: somebody else may be at the next
-    attempt. Raises redis.RedisError; it may be appended all the same, and bears being appended twice.
+    attempt. Raises redis.RedisError; it may be appended all the same. Call again then: a mark in the same transaction
+    says that it was, and nothing is written twice.
     """
-    key = keys.claim(result.effect)
+    key, mark = keys.claim(result.effect), keys.reported(result.effect, token)
     entry = cast("Any", journal.fields(result, at))
-    with client.pipeline() as pipe:
-        try:
-            pipe.watch(key)  # type: ignore[no-untyped-call]
-            if cast("bytes | None", pipe.get(key)) == token.encode():
+    for _ in range(REPORT_TRIES):
+        with client.pipeline() as pipe:
+            try:
+                pipe.watch(key, mark)  # type: ignore[no-untyped-call]
+                holder, marked = cast("list[bytes | None]", pipe.mget([key, mark]))
                 pipe.multi()
-                pipe.xadd(keys.JOURNAL, entry)
-                pipe.set(key, "reported", px=REPORTED_MS)
+                if marked is None:
+                    pipe.xadd(keys.JOURNAL, entry)
+                    pipe.set(mark, 1, px=MARKED_MS)
+                    if holder == token.encode():
+                        pipe.set(key, "reported", px=REPORTED_MS)
                 pipe.execute()
+            except redis.WatchError:
+                # The lease ended just now; or the connection was lost, which redis-py calls so too, and only the mark
+                # says whether the transaction came to be.
+                continue
+            else:
                 return
-        except redis.WatchError:
-            pass  # the lease ended just now
-    client.xadd(keys.JOURNAL, entry)
+    raise redis.WatchError(f"the claim on {result.effect} changed at each of {REPORT_TRIES} looks")
 
 
 def release(client: redis.Redis, effect_id: str, token: str) -> bool:

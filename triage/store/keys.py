@@ -50,6 +50,11 @@ def claim(effect: str) -> str:
     return f"{PREFIX}claim:{effect}"
 
 
+def reported(effect: str, token: str) -> str:
+    """Return the mark that the result of one claim on an effect is in the journal."""
+    return f"{PREFIX}reported:{effect}:{token}"
+
+
 TABLE: Final = [
     (
         JOURNAL,
@@ -74,6 +79,13 @@ TABLE: Final = [
     (DUE, "sorted set", "effect id by due time (ms)", "drain", "deliver, sweeper"),
     (CLAIMS, "hash", "effect id → how often it was claimed since its last result", "deliver", "deliver"),
     (claim("<effect>"), "string", "token of the worker that delivers it; expires", "deliver", "deliver, sweeper"),
+    (
+        reported("<effect>", "<token>"),
+        "string",
+        "set when the result of that claim was appended; expires",
+        "deliver",
+        "deliver",
+    ),
     (OPEN, "sorted set", "keys of incidents that have not ended, by opening time (ms)", "drain", "desk, metrics"),
     (ALL, "sorted set", "keys of all kept incidents, by opening time (ms)", "drain", "desk"),
     (NAMES, "sorted set", "the same keys at score 0, to find one by its first characters", "drain", "desk"),
