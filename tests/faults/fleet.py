@@ -65,7 +65,7 @@ class Process:
         self.name = name
         self.output = folder / f"{name}.log"
         self.starts = 0
-        self._command = command
+        self.command = command
         self._environment = {**os.environ, **(environment or {})}
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -73,7 +73,7 @@ class Process:
         self.starts += 1
         with self.output.open("ab") as output:
             self._popen = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._environment
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._environment
             )
 
     @property
@@ -106,6 +106,7 @@ class Fleet:
         deliverers: int = 2,
         store_environment: dict[str, str] | None = None,
         extra: tuple[str, ...] = (),
+        most_bytes: int = 0,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -115,18 +116,34 @@ class Fleet:
         self.url = f"unix://{socket_folder / 's'}"
         store = [find_server(), *STORE_FLAGS, "--appendfsync", fsync, "--dir", str(self.data)]
         store += ["--unixsocket", str(socket_folder / "s")]
-        self.store = Process("store", store, folder, store_environment)
+        self._with_room = store
+        limited = f"trap '' XFSZ; ulimit -f {most_bytes // 512}; exec \"$@\""
+        # A file that may not grow is what a full disk looks like from within; units of 512 bytes are POSIX.
+        self.store = Process(
+            "store", ["sh", "-c", limited, "sh", *store] if most_bytes else store, folder, store_environment
+        )
         self.receiver = self._tocsin("receiver", "serve", "--web.listen-address", f"127.0.0.1:{self.port}", *extra)
         self.drain = self._tocsin("drain", "work", "--only", "drain", *extra)
         self.deliverers = [
             self._tocsin(f"deliver{one}", "work", "--only", "deliver", *extra) for one in range(deliverers)
         ]
+        self._others: list[Process] = []
         self.client = connect(self.url)
         self._write_rules()
 
     def _tocsin(self, name: str, *arguments: str) -> Process:
         common = ["--redis.url", self.url, "--storage.path", str(self.folder), "--log.format", "json"]
         return Process(name, [sys.executable, "-m", "tocsin", *arguments, *common], self.folder)
+
+    def another_drain(self, name: str) -> Process:
+        """Return one more process that decides; `stop` ends it with the others."""
+        drain = self._tocsin(name, "work", "--only", "drain")
+        self._others.append(drain)
+        return drain
+
+    def make_room(self) -> None:
+        """Let the store's files grow again, from its next start on."""
+        self.store.command = self._with_room
 
     def _write_rules(self) -> None:
         rules = self.folder / "rules"
@@ -141,7 +158,7 @@ class Fleet:
 
     @property
     def all(self) -> list[Process]:
-        return [self.store, self.receiver, self.drain, *self.deliverers]
+        return [self.store, self.receiver, self.drain, *self.deliverers, *self._others]
 
     def start(self, *processes: Process) -> None:
         """Start these (all, when none are named), and wait until the store and the door answer."""
@@ -166,6 +183,14 @@ class Fleet:
         if process is self.drain:
             with contextlib.suppress(redis.RedisError, OSError):
                 self.client.delete(keys.LEASE)
+
+    @property
+    def cursor(self) -> bytes | None:
+        found: Any = self.client.get(keys.CURSOR)
+        return found if found is None else bytes(found)
+
+    def has_decided_since(self, cursor: bytes | None) -> bool:
+        return self.cursor != cursor
 
     def let_claims_run_out(self) -> None:
         """Do to the claims of the dead what their minute would do."""

@@ -9,17 +9,15 @@ nothing.
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import structlog
 
 from tests.faults.dying import AFTER, BEFORE, Fate
-from tests.faults.world import Story, World, history, one_at_a_time, short_history
+from tests.faults.points import Make, each_point, outcome_of, undisturbed
+from tests.faults.world import Story, World, history, short_history
 from triage.memory import Changes
 from triage.model import MINUTE, EffectKind, Ending, Entry, Phase
 from triage.store import keys
@@ -32,49 +30,9 @@ from workers.channel import Delivery
 from workers.deliver import Deliver
 from workers.drain import Drain
 
-READS = re.compile(
-    r"(GET|EXISTS|WATCH|XREAD|XRANGE|XLEN|ZRANGE|ZRANGEBYSCORE|HSCAN|ZSCAN) .*|EXEC\(((HM|M)GET \S+ ?)+\)"
-)
 TRIMMING = ("XRANGE", "XLEN", "HSCAN", "ZSCAN", "EXEC(DEL checkpoint", "EXEC(XTRIM")
-Make = Callable[[Fate], World]
 
-
-@pytest.fixture(autouse=True)
-def _steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_at_a_time(monkeypatch)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-
-
-def undisturbed(make: Make, story: Story) -> tuple[dict[str, Any], list[str]]:
-    """Return what comes of the story when nobody dies, and the calls that were made."""
-    world = story(make(Fate()))
-    try:
-        outcome = world.outcome()
-        assert world.violations(outcome) == []
-        return outcome, world.fate.trace
-    finally:
-        world.close()
-
-
-def outcome_of(make: Make, story: Story, fate: Fate, expected: dict[str, Any]) -> tuple[World, list[str]]:
-    """Play the story under a fate and return the world with the promises that were broken."""
-    world = make(fate)
-    try:
-        story(world)
-        return world, world.violations(expected)
-    except (redis.RedisError, AssertionError) as broken:
-        return world, [f"{type(broken).__name__}: {broken}"]
-    finally:
-        world.close()
-
-
-def each_point(calls: list[str]) -> list[tuple[int, str]]:
-    """Return all places to die. After a call that only reads, the world is as it is before the next call."""
-    return [
-        (point, when)
-        for point, call in enumerate(calls, 1)
-        for when in ((BEFORE,) if READS.fullmatch(call) else (BEFORE, AFTER))
-    ]
+pytestmark = pytest.mark.usefixtures("steady")
 
 
 # ------------------------------------------------------------------------------------------------------- the promise

@@ -38,7 +38,6 @@ from triage.store.audit import audit
 from triage.store.client import connect
 from triage.store.memory import value_of
 from triage.store.retention import Retention
-from workers import deliver as deliver_module
 from workers.deliver import Deliver
 from workers.drain import Drain
 
@@ -179,14 +178,18 @@ class World:
         """What the provider took and the journal does not say is what may be sent again. Then the leases run out."""
         self.worker.close()
         self.unrecorded |= set(self.provider.copies) - self._recorded()
+        self.let_leases_run_out()
+        self.deaths.append(self.worker.fate)
+        self.worker = Worker(self, self.next_fate())
+
+    def let_leases_run_out(self) -> None:
+        """Do to the leases in the store what a good minute would do."""
         for key in self.client.scan_iter():
             left: Any = self.client.pttl(key)
             if 0 <= left <= LEASES_MS:
                 self.client.delete(key)
             elif left > LEASES_MS:
                 self.client.pexpire(key, left - LEASES_MS)
-        self.deaths.append(self.worker.fate)
-        self.worker = Worker(self, self.next_fate())
 
     def _recorded(self) -> set[str]:
         entries: Any = self.client.xrange(keys.JOURNAL)
@@ -296,9 +299,3 @@ def short_history(world: World) -> World:
 
 
 Story = Callable[[World], World]
-
-
-def one_at_a_time(monkeypatch: Any) -> None:
-    """Make the order of calls the same in each run: one message on its way, and patience with a slow machine."""
-    monkeypatch.setattr(deliver_module, "SEATS", 1)
-    monkeypatch.setattr(deliver_module, "LOOK_S", 5.0)
