@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import parse_json
 from ingest.limits import (
     MAX_ANNOTATION_VALUE,
     MAX_ANNOTATIONS,
@@ -23,6 +22,7 @@ from ingest.limits import (
     MAX_LABEL_VALUE,
     MAX_LABELS,
 )
+from ingest.reading import parse_json
 from ingest.wording import (
     Refused,
     annotations_of,

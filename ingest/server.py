@@ -18,12 +18,12 @@ from aiohttp import web
 
 from ingest import form
 from ingest.adapter import Adapter, Read, Request, Unreadable
-from ingest.body import check_nesting, read_body, unpack
 from ingest.crossing import check_site
 from ingest.refusal import Fault, Refusal, problem, unauthenticated, unavailable
 from ingest.settings import REPORT, DoorSettings
 from ingest.sources import Offered, Served, SourceBook, may_be_open, offered
 from ingest.stats import UNKNOWN, DoorStats
+from ingest.unpacking import check_nesting, read_body, unpack
 from triage.model import Body, DeadLetter, Events, Millis, Rejected, clean_text
 from triage.store.appender import StoreUnavailable
 

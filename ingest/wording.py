@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from ingest import times
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import plain_text
 from ingest.limits import (
     MAX_ANNOTATION_VALUE,
     MAX_ANNOTATIONS,
@@ -22,6 +21,7 @@ from ingest.limits import (
     MAX_TITLE,
     MAX_URL,
 )
+from ingest.reading import plain_text
 from triage.model import Event, Kind, Millis, Rejected, Status
 
 # fmt: off

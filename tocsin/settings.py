@@ -167,7 +167,7 @@ class Settings:
         "web.external-url", "", "URL under which people reach Tocsin, for links in messages.", _url, shown="(none)"
     )
     web_max_body: int = _setting("web.max-body", "4MiB", "Largest body, before and after unpacking.", _size)
-    web_max_nesting: int = _setting("web.max-nesting", "64", "Deepest nesting of a JSON body.", _number(4, 256))
+    web_max_nesting: int = _setting("web.max-nesting", "64", "Deepest nesting of a JSON body.", _number(4, 64))
     web_max_dead_letter: int = _setting(
         "web.max-dead-letter", "256KiB", "How much of an unreadable body is kept.", _size
     )

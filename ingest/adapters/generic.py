@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, Final
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import parse_json
 from ingest.jmes import BadExpression, evaluate
+from ingest.reading import parse_json
 from ingest.wording import (
     Refused,
     annotations_of,

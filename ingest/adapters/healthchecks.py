@@ -15,7 +15,7 @@ import re
 from typing import Any, Final
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import fields, mapping, plain_text
+from ingest.reading import fields, mapping, plain_text
 from ingest.wording import Refused, claimed_time, make_event, safe_url, status_of, text_of
 from triage.model import Event, Kind, Status, fingerprint_of
 

@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import parse_json
 from ingest.labelled import Alerts, Sent, decoded, event_of, identity, own_labels, read_all, read_plainly
+from ingest.reading import parse_json
 from ingest.wording import Refused, claimed_time, kind_of
 from triage.model import Event, Status
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import form, looks_like_json, parse_json
+from ingest.reading import form, looks_like_json, parse_json
 from ingest.wording import kind_of, make_event, text_of
 from triage.model import Event, Kind, Status, fingerprint_of
 

@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import fields, mapping, parse_json
+from ingest.reading import fields, mapping, parse_json
 from ingest.wording import claimed_time, make_event, safe_url, text_of
 from triage.model import Event, Kind, Status, fingerprint_of
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ingest.adapter import Read, Request, Unreadable
-from ingest.bodies import fields
+from ingest.reading import fields
 from ingest.wording import claimed_time, make_event, safe_url, text_of
 from triage.model import Event, Kind, Status, fingerprint_of
 

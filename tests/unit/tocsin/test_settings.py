@@ -46,7 +46,7 @@ def test_the_rules_live_in_the_storage_path_unless_said_otherwise() -> None:
         ("TOCSIN_WEB_HEADER_TIMEOUT", "10", "500ms"),
         ("TOCSIN_WEB_HEADER_TIMEOUT", "10s 5", "500ms"),
         ("TOCSIN_WEB_MAX_BODY", "0", "8MiB"),
-        ("TOCSIN_WEB_MAX_NESTING", "1000", "from 4 to 256"),
+        ("TOCSIN_WEB_MAX_NESTING", "1000", "from 4 to 64"),
         ("TOCSIN_ACCEPT_DATA_LOSS", "maybe", "true or false"),
         ("TOCSIN_WORK_DELIVERERS", "0", "from 1 to 64"),
     ],

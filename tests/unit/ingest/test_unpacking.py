@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.adapter import Unreadable
-from ingest.body import check_nesting, unpack
 from ingest.refusal import Refusal
 from ingest.settings import DoorLimits
+from ingest.unpacking import check_nesting, unpack
 
 LIMITS = DoorLimits(body_bytes=1000)
 TEXT = b'{"alerts": []}'
