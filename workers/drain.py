@@ -31,6 +31,8 @@ READ_ENTRIES: Final = 512
 """How many entries are read from the journal at once."""
 LEASE_MS: Final = 5_000
 """How long a lease lives without renewal: after a drain is killed, another takes over within this time."""
+NEVER: Final[Millis] = 1 << 62
+"""Later than any timer."""
 RENEW_S: Final = 1.0
 """How often a living drain renews its lease, in seconds."""
 
@@ -73,6 +75,7 @@ class Drain:
         self._cursor: Cursor | None = None
         self._ahead: list[Entry] = []
         self._ticked = ""
+        self._next_timer: Millis | None = None
         self._rules_digest: str | None = None
 
     def run(self, duration_s: float, stop: Callable[[], bool] = lambda: False) -> None:
@@ -165,8 +168,22 @@ class Drain:
         meta = cast("Meta | None", self._cache.get(THE_META))
         now = self._clock()
         # A journal that is ahead of this clock, by somebody else's, must not wait for it.
-        if self._client.zrangebyscore(keys.TIMERS, "-inf", max(now, meta.now if meta else 0), start=0, num=1):
+        latest = max(now, meta.now if meta else 0)
+        if self._no_timer_before() > latest:
+            return
+        self._next_timer = None
+        if self._no_timer_before() <= latest:
             self._ticked = journal.append(self._client, Tick(), now)
+
+    def _no_timer_before(self) -> Millis:
+        """Return a time before which no timer is due. The store is asked once; our own commits tell what is new since.
+
+        A timer that was cancelled leaves it too early, never too late; the store is asked again when it has come.
+        """
+        if self._next_timer is None:
+            soonest = cast("list[tuple[bytes, float]]", self._client.zrange(keys.TIMERS, 0, 0, withscores=True))
+            self._next_timer = int(soonest[0][1]) if soonest else NEVER
+        return self._next_timer
 
     def _read(self, cursor: Cursor, block_ms: int | None) -> list[Entry]:
         """Return the next batch. Ticks begin one, since they need committed timers; new rules end one."""
@@ -187,16 +204,16 @@ class Drain:
     def _until_next_timer(self, block_ms: int | None) -> int | None:
         if block_ms is None:
             return None
-        soonest = cast("list[tuple[bytes, float]]", self._client.zrange(keys.TIMERS, 0, 0, withscores=True))
-        if not soonest:
-            return block_ms
-        return max(1, min(block_ms, int(soonest[0][1]) - self._clock()))
+        return max(1, min(block_ms, self._no_timer_before() - self._clock()))
 
     def _commit(self, cursor: Cursor, entries: list[Entry]) -> None:
         due = self._due(entries[0])
         changes = self._decide(entries, due)
         self._cursor = commit(self._client, cursor, entries[0].id, entries[-1].id, self._token, VERSION, changes)
         self._cache.apply(changes)
+        if self._next_timer is not None:
+            due_times = (due for due in changes.timers.values() if due is not None)
+            self._next_timer = min(self._next_timer, min(due_times, default=NEVER))
         if any(family == "effect" and value is not None for (family, _), value in changes.puts.items()):
             self._on_effects()
         write_lines(entries, changes)
@@ -243,7 +260,7 @@ class Drain:
         self._load_missing({(INCIDENT, group.incident) for group in groups if group is not None})
 
     def _load_missing(self, wanted: set[Key]) -> None:
-        missing = sorted(key for key in wanted if key not in self._cache.values)
+        missing = [key for key in wanted if key not in self._cache.values]
         if missing:
             self._cache.load(self._client, missing)
 

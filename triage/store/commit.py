@@ -101,7 +101,7 @@ def commit(
         for incident, lines in encoded.lines.items():
             pipe.rpush(keys.timeline(incident), *lines)
         for entry, field, body in encoded.decisions:
-            pipe.xadd(keys.DECISIONS, {field: body}, id=entry)
+            cast("Any", pipe).execute_command("XADD", keys.DECISIONS, entry, field, body)
         for entry, body in encoded.dead_letters:
             pipe.xadd(keys.DEAD_LETTERS, {b"b": body}, id=entry)
         pipe.xadd(keys.COMMITS, {b"c": f"{first} {last}", b"g": encoded.digest, b"v": version}, id=last)
@@ -140,15 +140,21 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
         joined = [bytes.fromhex(name) for name, joins in members.items() if joins]
         left = [bytes.fromhex(name) for name, joins in members.items() if not joins]
         if joined:
-            pipe.sadd(keys.members(incident), *joined)
+            pipe.execute_command("SADD", keys.members(incident), *joined)
         if left:
             pipe.srem(keys.members(incident), *left)
-    _index_incidents(pipe, _of_family(INCIDENT, changes))
-    _index_effects(pipe, _of_family(EFFECT, changes))
+    incidents, effects = _changed(changes)
+    _index_incidents(pipe, incidents)
+    _index_effects(pipe, effects)
 
 
-def _of_family(wanted: str, changes: Changes) -> dict[str, Any]:
-    return {name: value for (family, name), value in changes.puts.items() if family == wanted}
+def _changed(changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the incidents and the effects that changed."""
+    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}}
+    for (family, name), value in changes.puts.items():
+        if family in found:
+            found[family][name] = value
+    return found[INCIDENT], found[EFFECT]
 
 
 def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:

@@ -75,14 +75,17 @@ class Cache:
 class Batch:
     """The cache as the next entry of a batch sees it: with the changes of the entries before it."""
 
-    __slots__ = ("_cache", "changes")
+    __slots__ = ("_known", "changes")
 
     def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+        self._known = cache.values
         self.changes = Changes()
 
     def get(self, key: Key) -> msgspec.Struct | None:
         puts = self.changes.puts
         if key in puts:
             return puts[key]
-        return self._cache.get(key)
+        try:
+            return self._known[key]
+        except KeyError:
+            raise Missing(key) from None
