@@ -12,7 +12,7 @@ from tests.faults.dying import AFTER, BEFORE, Fate
 from tests.faults.world import Story, World
 
 READS = re.compile(
-    r"(GET|EXISTS|WATCH|XREAD|XRANGE|XLEN|ZRANGE|ZRANGEBYSCORE|HSCAN|ZSCAN) .*|EXEC\(((HM|M)GET \S+ ?)+\)"
+    r"(GET|MGET|EXISTS|WATCH|XREAD|XRANGE|XLEN|ZRANGE|ZRANGEBYSCORE|HSCAN|ZSCAN) .*|EXEC\(((HM|M)GET \S+ ?)+\)"
 )
 Make = Callable[[Fate], World]
 

@@ -58,7 +58,7 @@ def test_nothing_is_lost_wherever_a_worker_dies(quick_store: str, part: int) -> 
     assert broken == {}
     # Second copies exist, and only for a death after the provider took it and before the journal had the result.
     assert repeated
-    assert repeated <= {"after PROVIDER", "before WATCH", "before GET", "before EXEC"}
+    assert repeated <= {"after PROVIDER", "before WATCH", "before MGET", "before EXEC"}
 
 
 def assert_everything_happens(expected: dict[str, Any], calls: list[str]) -> None:
