@@ -240,6 +240,9 @@ class Settings:
     journal_max_entries: int = _setting(
         "journal.max-entries", "1000000", "Most journal entries in the store.", _number(1_000, 1_000_000_000)
     )
+    archive_retention: int = _setting(
+        "archive.retention", "400d", "How long archived journal entries stay on disk.", _duration
+    )
     dead_letters_retention: int = _setting(
         "dead-letters.retention", "30d", "How long bodies that could not be read are kept.", _duration
     )

@@ -31,5 +31,6 @@ def retention_of(settings: Settings) -> Retention:
         keep_ms=settings.journal_retention,
         entries_max=settings.journal_max_entries,
         archive=settings.storage_path / ARCHIVE,
+        archive_ms=settings.archive_retention,
         dead_letters_ms=settings.dead_letters_retention,
     )

@@ -116,6 +116,19 @@ def test_a_checkpoint_carries_history_on_after_the_journal_is_trimmed(bench: Ben
     assert any("checkpoint" in line for line in bench.holds())
 
 
+def test_archived_history_goes_after_its_time_and_other_files_stay(bench: Bench, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    (archive / "journal-before-1000-0.msgpack.z").write_bytes(b"old")
+    (archive / "notes.txt").write_text("mine")
+    bench.arrive("Down")
+    bench.settle()
+    kept = Retention(keep_ms=HOUR, archive=archive, archive_ms=HOUR)
+    cursor = Cursor.read(bench.client)
+    kept.trim(bench.client, cursor, f"{2**62}-0", VERSION, bench.now)
+    assert {path.name for path in archive.iterdir()} == {f"journal-before-{cursor.entry}.msgpack.z", "notes.txt"}
+
+
 def test_another_version_of_decide_begins_with_a_checkpoint_and_pages_nobody(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

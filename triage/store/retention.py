@@ -18,6 +18,8 @@ from triage.store.memory import ENCODER
 
 ARCHIVE_PAGE: Final = 1_000
 """How many entries are read and compressed at once."""
+ARCHIVED: Final = "journal-before-"
+"""How the name of an archived stretch begins; the id of the first entry that it does not hold follows."""
 log = structlog.get_logger("tocsin.retention")
 
 
@@ -26,13 +28,15 @@ class Retention:
     """How much journal stays in Redis, and where the rest goes. Lease holders call `keep` after each commit.
 
     `keep_ms`: entries older than this go. `entries_max`: so do the oldest beyond this many. `archive`: a folder for
-    closed stretches, or None to drop them. `dead_letters_ms`: how long dead letters stay.
+    closed stretches, or None to drop them. `archive_ms`: how long these stay. `dead_letters_ms`: how long dead
+    letters stay.
     """
 
     keep_ms: Millis
     entries_max: int = 1_000_000
     archive: Path | None = None
     dead_letters_ms: Millis = 30 * 24 * HOUR
+    archive_ms: Millis = 400 * 24 * HOUR
     every_ms: Millis = HOUR
     _last: Millis = 0
     _commits: int = 0
@@ -70,6 +74,7 @@ class Retention:
             before = cursor.entry
         if self.archive is not None:
             _archive(client, self.archive, before)
+            _forget_archived(self.archive, now - self.archive_ms)
         with client.pipeline(transaction=True) as pipe:
             for stream in (keys.JOURNAL, keys.DECISIONS, keys.COMMITS):
                 pipe.xtrim(stream, minid=before, approximate=False)
@@ -81,7 +86,7 @@ class Retention:
 def _archive(client: redis.Redis, folder: Path, before: str) -> None:
     """Write the entries below `before` to one durable file: a zlib stream of msgpack lists of (id, fields)."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target = folder / f"journal-before-{before}.msgpack.z"
+    target = folder / f"{ARCHIVED}{before}.msgpack.z"
     part = target.with_suffix(".part")
     squeeze = zlib.compressobj(6)
     start = "-"
@@ -93,3 +98,11 @@ def _archive(client: redis.Redis, folder: Path, before: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(target)
+
+
+def _forget_archived(folder: Path, before: Millis) -> None:
+    """Delete the stretches whose last entry is older than `before`; other files in the folder are left alone."""
+    for path in sorted(folder.glob(f"{ARCHIVED}*.msgpack.z")):
+        stamp = path.name.removeprefix(ARCHIVED).partition("-")[0]
+        if stamp.isdigit() and int(stamp) < before:
+            path.unlink()
