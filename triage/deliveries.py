@@ -15,7 +15,7 @@ def report(scene: Scene, result: Result) -> None:
     if known is None:
         _too_late(scene, result)
         return
-    if result.attempt != known.attempt:
+    if result.attempt != known.attempt and result.ending is not Ending.DELIVERED:
         return  # a second report of an attempt that is already accounted for
     effect: Effect = scene.draft.edit((EFFECT, result.effect))
     incident = _incident(scene, effect)

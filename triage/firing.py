@@ -29,7 +29,7 @@ def decide_event(scene: Scene, source: str, event: Event, index: int) -> Decisio
     known = scene.draft.alert(event.fingerprint)
     move, reason = alerts.move_of(event, known, scene.now, scene.rulebook.defaults.late_grace)
     if move is Move.REPEATS and known is not None:
-        return _repeat(scene, source, event, known)
+        return _repeat(scene, source, event, known, index)
     if move is Move.BEGINS:
         return _begin(scene, source, event, known, index)
     if move is Move.RETURNS:
@@ -56,8 +56,11 @@ def _dropped(event: Event, verdict: Verdict) -> Decision:
     return Decision(Outcome.DROPPED, Reason.DROPPED_BY_RULE, verdict.severity, event.fingerprint, rule)
 
 
-def _repeat(scene: Scene, source: str, event: Event, known: Alert) -> Decision:
+def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -> Decision:
     """The same alert again never pages; only what changed is written."""
+    if known.state is AlertState.HELD and alerts.labels_sum(event) != known.labels_sum:
+        scene.draft.timer(f"hold:{event.fingerprint}", None)
+        return _begin(scene, source, event, known, index)  # it says something else: it may not be held any more
     alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
     alert.seen_at = scene.now
     alert.count += 1
@@ -115,10 +118,8 @@ def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: 
 
 def _hold(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> Decision:
     alert.state = AlertState.HELD
-    opens = scene.rulebook.opens_at(verdict.during, scene.now)
-    if opens is not None:
-        scene.draft.timer(f"hold:{event.fingerprint}", opens)
     _remember(scene, event, alert, verdict)
+    _wait_for_window(scene, event.fingerprint, alert.source, verdict.during)
     return Decision(
         Outcome.HELD,
         Reason.OUTSIDE_WINDOW,
@@ -127,6 +128,14 @@ def _hold(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> Decisio
         verdict.rules.get("during", verdict.rule),
         detail=f"until “{verdict.during}” opens",
     )
+
+
+def _wait_for_window(scene: Scene, fingerprint: str, source: str, during: str) -> None:
+    """Decide a held alert again when its window opens, however long its sender says nothing: some speak only once."""
+    opens = scene.rulebook.opens_at(during, scene.now)
+    if opens is not None:
+        scene.draft.timer(f"hold:{fingerprint}", opens)
+        scene.draft.timer(f"alert:{fingerprint}", opens + scene.rulebook.stale_after(source))
 
 
 def window_opened(scene: Scene, fingerprint: str) -> None:
@@ -152,8 +161,7 @@ def window_opened(scene: Scene, fingerprint: str) -> None:
         alert.state, alert.changed_at = AlertState.RESOLVED, scene.now
         return
     if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
-        opens = scene.rulebook.opens_at(verdict.during, scene.now)
-        scene.draft.timer(f"hold:{fingerprint}", opens)
+        _wait_for_window(scene, fingerprint, alert.source, verdict.during)
         return
     alert.state, alert.severity, alert.changed_at = AlertState.FIRING, verdict.severity, scene.now
     incidents.place(scene, event, alert, verdict, 0)
@@ -184,7 +192,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
         incident.firing = max(0, incident.firing - 1)
         outcome, reason = incidents.place(scene, event, alert, verdict, index)
     else:
-        incidents.reopen(scene, incident, f"{event.title} was only stale, and fires")
+        incidents.reopen(scene, incident, f"{event.title} was only stale, and fires", verdict.wait)
         outcome, reason = Outcome.REOPENED, Reason.FIRES_AGAIN
     return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
 

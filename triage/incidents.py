@@ -16,6 +16,7 @@ from triage.model import (
     Event,
     Group,
     Incident,
+    Millis,
     Outcome,
     Phase,
     Reason,
@@ -39,7 +40,7 @@ def place(scene: Scene, event: Event, alert: Alert, verdict: Verdict, index: int
         incident = draft.edit_incident(last.key)
         if incident.phase is Phase.MONITORING:
             _join(scene, incident, event, alert, verdict)
-            reopen(scene, incident, f"{event.title} fires again")
+            reopen(scene, incident, f"{event.title} fires again", verdict.wait)
             return Outcome.REOPENED, Reason.FIRES_AGAIN
         raised = _join(scene, incident, event, alert, verdict)
         if raised:
@@ -49,7 +50,8 @@ def place(scene: Scene, event: Event, alert: Alert, verdict: Verdict, index: int
     if last is not None and ended_at is not None and scene.now - ended_at <= defaults.reopen_within:
         incident = draft.edit_incident(last.key)
         _join(scene, incident, event, alert, verdict)
-        reopen(scene, incident, f"{event.title} fires within {defaults.reopen_within // 60_000} min of the end")
+        within = f"within {defaults.reopen_within // 60_000} min of the end"
+        reopen(scene, incident, f"{event.title} fires {within}", verdict.wait)
         return Outcome.REOPENED, Reason.FIRES_AGAIN
     _open(scene, event, alert, verdict, f"{scene.entry}/{index}", last.key if last is not None else "")
     return Outcome.OPENED, Reason.LINKED if last is not None else Reason.NEW_GROUP
@@ -65,12 +67,25 @@ def take_report(scene: Scene, event: Event, verdict: Verdict) -> str:
     known = scene.draft.incident(group.incident) if group else None
     if known is None or known.phase in ENDED:
         return ""
+    if known.phase is Phase.MONITORING and not event.anonymous and paging.pages_people(verdict.severity):
+        return ""  # it is not over after all: as an alert of its own the report opens the incident again
     incident = scene.draft.edit_incident(known.key)
     incident.changed_at = scene.now
     note_report(scene, incident.key, event)
+    _confirm(scene, incident, event, verdict)
     if not event.anonymous and verdict.severity < incident.severity:
-        raise_to(scene, incident, verdict.severity, f"reported: {event.title}")
+        raise_to(scene, incident, verdict.severity, f"reported: {event.title}", verdict.wait)
     return incident.key
+
+
+def _confirm(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> None:
+    """Let anything but an anonymous report page for an incident that only such reports have made so far."""
+    if incident.pageable or event.anonymous:
+        return
+    incident.pageable = True
+    scene.line(incident, "confirmed", f"{event.title} confirms what was so far only reported")
+    if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
+        paging.begin(scene, incident, verdict.wait)
 
 
 def note_report(scene: Scene, key: str, event: Event) -> None:
@@ -132,18 +147,16 @@ def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict:
         incident.alerts += 1
         scene.draft.member(incident.key, event.fingerprint, True)
     _note_join(scene, incident, event, known_here)
-    if not incident.pageable and not event.anonymous:
-        incident.pageable = True
-        scene.line(incident, "confirmed", f"{event.title} confirms what was so far only reported")
-        if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
-            paging.begin(scene, incident, verdict.wait)
+    _confirm(scene, incident, event, verdict)
     paging.note_joined(scene, incident)
     if verdict.severity >= incident.severity:
+        if paging.pages_people(verdict.severity):
+            paging.hasten(scene, incident, verdict.wait)
         return False
     why = f"rule “{verdict.rule}”" if verdict.rule else f"“{event.raw_severity}”"
     incident.title, incident.example = event.title, event.fingerprint
     incident.runbook = verdict.runbook or incident.runbook
-    raise_to(scene, incident, verdict.severity, f"{event.title} ({why})")
+    raise_to(scene, incident, verdict.severity, f"{event.title} ({why})", verdict.wait)
     return True
 
 
@@ -154,18 +167,18 @@ def _note_join(scene: Scene, incident: Incident, event: Event, known_here: bool)
         scene.line(incident, "joined", f"{event.title} ({incident.alerts} alerts so far)", minor=True)
 
 
-def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str) -> None:
+def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wait: Millis = 0) -> None:
     """Raise an incident's severity. Entering P1 or P0 voids the acknowledgement and pages; see `paging.raised`."""
     before = incident.severity
     incident.severity = severity
     incident.changed_at = scene.now
     scene.line(incident, "raised", f"{before} → {severity}: {why}")
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
-        paging.raised(scene, incident, before)
+        paging.raised(scene, incident, before, wait)
 
 
-def reopen(scene: Scene, incident: Incident, why: str) -> None:
-    """Bring an incident back from monitoring or from its end: it pages the last acknowledger first."""
+def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
+    """Bring an incident back from monitoring or from its end: `wait` from now it pages the last acknowledger first."""
     was = incident.phase
     incident.phase = Phase.TRIAGED if incident.last_acker else Phase.DETECTED
     incident.monitoring_at = incident.resolved_at = None
@@ -177,7 +190,9 @@ def reopen(scene: Scene, incident: Incident, why: str) -> None:
     for timer in ("settle", "forget"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
     scene.line(incident, "reopened", f"back from {was}: {why}")
-    paging.begin(scene, incident, incident.wait)
+    if incident.tallied:  # what its clauses wait for went on meanwhile
+        scene.draft.timer(f"after:{incident.key}", scene.now)
+    paging.begin(scene, incident, wait)
 
 
 def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> bool:

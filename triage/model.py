@@ -332,8 +332,9 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     times that paging began (1 after opening); `round` and `step` say which step of the policy was paged last
     (step -1: none yet). `acked_by` is empty while a page is owed. `lead` is who is paged before step 1 of this
     episode (the last acknowledger, when it fires again). `pending` holds the ids of pages not yet delivered, `told`
-    everybody who was paged. `joined` counts alerts that joined since the acknowledger was last told; `lines` the
-    lines of the timeline; `example` is the fingerprint of the alert that gave the title.
+    everybody who was paged; `paged` tells whether this episode has paged yet. `joined` counts alerts that joined since
+    the acknowledger was last told; `lines` the lines of the timeline; `example` is the fingerprint of the alert that
+    gave the title.
     """
 
     key: str
@@ -375,6 +376,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     lead: str = ""
     joined: int = 0
     tallied: bool = False
+    paged: bool = False
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -33,6 +33,7 @@ TOLD_MAX: Final = 50
 """How many people of one incident are remembered for its all-clear."""
 TOPICS_MAX: Final = 30
 """How many topics the operators are told of in an hour: alert text can make up topics without end."""
+_ASLEEP: Final = "Nobody was woken."
 LAST_STEP: Final = 999
 """The step number of the last resort."""
 
@@ -54,12 +55,20 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         scene.line(incident, "not-paged", f"{incident.severity} pages nobody; it is on the board")
         return
     incident.episode += 1
-    incident.round, incident.step = 0, -1
+    incident.round, incident.step, incident.paged = 0, -1, False
     incident.acked_by, incident.acked_at = "", None
     incident.page_at = scene.now + wait
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
     if wait:
         scene.line(incident, "waiting", f"first page in {wait // 1_000} s if it still fires")
+
+
+def hasten(scene: Scene, incident: Incident, wait: Millis) -> None:
+    """An alert came that waits less than the one before it: the first page, if still to come, waits no longer."""
+    due = scene.now + wait
+    if incident.page_at is not None and not incident.paged and due < incident.page_at:
+        incident.page_at = due
+        scene.draft.timer(f"page:{incident.key}", due)
 
 
 def _begin_notifying(scene: Scene, incident: Incident) -> None:
@@ -71,8 +80,10 @@ def _begin_notifying(scene: Scene, incident: Incident) -> None:
         scene.line(incident, "not-paged", "P2 waits for office hours")
 
 
-def raised(scene: Scene, incident: Incident, before: Severity) -> None:
-    """Page anew after a raise into P1 or P0; raises within a minute, not acknowledged between, count as one."""
+def raised(scene: Scene, incident: Incident, before: Severity, wait: Millis) -> None:
+    """Page anew, `wait` from now, after a raise into P1 or P0; raises within a minute, not acknowledged between, count
+    as one.
+    """
     if not pages_people(incident.severity):
         if incident.severity is Severity.P2 and incident.pageable:
             _begin_notifying(scene, incident)
@@ -80,15 +91,16 @@ def raised(scene: Scene, incident: Incident, before: Severity) -> None:
     together = scene.rulebook.defaults.raise_together
     last, incident.raised_at = incident.raised_at, scene.now
     owed = incident.page_at is not None and not incident.acked_by
-    if owed and incident.step < 0 and incident.lead == "":
-        return  # its first page is still to come, and will show the new severity
+    if owed and not incident.paged:
+        hasten(scene, incident, wait)  # its first page is still to come, and will show the new severity
+        return
     if owed and pages_people(before) and last is not None and scene.now - last <= together:
         scene.line(incident, "not-paged", "raised again within a minute of the last raise: one page for both")
         return
     if incident.acked_by:
         scene.line(incident, "unacknowledged", f"{incident.severity} voids the acknowledgement of {incident.acked_by}")
     cancel_pending(scene, incident)
-    begin(scene, incident)
+    begin(scene, incident, wait)
 
 
 def stop(scene: Scene, incident: Incident) -> None:
@@ -114,6 +126,9 @@ def fire(scene: Scene, incident: Incident) -> None:
     """The timer `page:<incident>` is due: page the next step, and set the timer for the one after."""
     due = incident.page_at
     if due is None or incident.acked_by or incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    if due > scene.now:  # moved by what fired before it in the same tick
+        scene.draft.timer(f"page:{incident.key}", due)
         return
     late = scene.now - due
     late = late if late > LATE_AFTER else 0
@@ -157,6 +172,7 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
 
 def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, late: Millis, why: str) -> None:
     reached = 0
+    incident.paged = True
     for name in dict.fromkeys(step.notify):
         reached += _page(scene, incident, name, incident.step, late, why)
     incident.page_at = scene.now + step.wait
@@ -176,7 +192,7 @@ def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, lat
 
 def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis, why: str) -> None:
     """Page the last resort once, tell the operator, and end this escalation."""
-    incident.page_at = None
+    incident.page_at, incident.paged = None, True
     scene.draft.timer(f"page:{incident.key}", None)
     people = scene.rulebook.last_resort
     reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
@@ -264,12 +280,31 @@ def notify_step(scene: Scene, incident: Incident) -> None:
     if incident.phase is Phase.MONITORING or incident.phase in ENDED or incident.severity is not Severity.P2:
         return
     steps = _policy(scene, incident).steps_for(incident.severity)
-    people = steps[0].notify if steps else scene.rulebook.last_resort
-    why = f"step 1 of policy “{incident.policy}”" if steps else "last resort: the policy has no steps"
+    people = steps[0].notify if steps else ()
+    why = f"step 1 of policy “{incident.policy}”"
+    if _notify_all(scene, incident, people, why):
+        return
+    fault = f"nobody of {', '.join(people)} has a contact method" if people else "the policy has no steps"
+    scene.line(incident, "unreachable", f"{why}: {fault}")
+    tell_operator(
+        scene,
+        f"unreachable:{incident.policy}:notify",
+        f"Nobody can be told by {why}",
+        f"{fault[:1].upper()}{fault[1:]}. Mend oncall.yaml; the last resort is told instead.",
+    )
+    _notify_all(scene, incident, scene.rulebook.last_resort, f"last resort: {fault}")
+
+
+def _notify_all(scene: Scene, incident: Incident, people: tuple[str, ...], why: str) -> int:
+    """Notify these people of an incident that wakes nobody. Return how many can be told."""
+    told = 0
     for name in dict.fromkeys(people):
+        if not notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", _ASLEEP, why):
+            continue
+        told += 1
         if name not in incident.told and len(incident.told) < TOLD_MAX:
             incident.told = (*incident.told, name)
-        notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", "Nobody was woken.", why)
+    return told
 
 
 def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but: str = "") -> None:
@@ -279,11 +314,11 @@ def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but
             notify(scene, incident, name, what, title, text, "you were told of this incident before")
 
 
-def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> None:
-    """Send one person a notification by their first contact method. It demands nothing."""
+def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> bool:
+    """Send one person a notification by their first contact method. It asks nothing. Return whether they have one."""
     person = scene.rulebook.people.get(name)
     if person is None or not person.methods:
-        return
+        return False
     effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
     facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
@@ -303,6 +338,7 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
     )
     scene.draft.put((EFFECT, effect_id), effect)
     scene.line(incident, "notification", f"telling {name}: {title}", minor=True)
+    return True
 
 
 def note_joined(scene: Scene, incident: Incident) -> None:

@@ -11,7 +11,7 @@ from triage.rulebook.types import Raise, Verdict
 from triage.scene import Scene
 
 VALUES_MAX: Final = 1_000
-"""How many distinct values one incident counts; a clause cannot ask for more."""
+"""How many distinct values one clause counts in one incident; a clause cannot ask for more."""
 TIMES_MAX: Final = 100
 """How many beginnings one clause remembers; a clause cannot ask for more."""
 
@@ -44,11 +44,13 @@ def _tally(scene: Scene, incident: Incident) -> Tally:
 
 def _count_firing(scene: Scene, incident: Incident, tally: Tally, key: str, clause: Raise, event: Event) -> str:
     counted = f"{key}/{event.labels.get(clause.distinct, '')}" if clause.distinct else key
-    if counted not in tally.firing and len(tally.firing) >= VALUES_MAX:
-        return ""
+    values = sum(name.startswith(f"{key}/") for name in tally.firing) if clause.distinct else 0
+    if counted not in tally.firing:
+        if values >= VALUES_MAX:
+            return ""
+        values += 1
     tally.firing[counted] = tally.firing.get(counted, 0) + 1
-    values = [name for name in tally.firing if name.startswith(f"{key}/")]
-    number = len(values) if clause.distinct else tally.firing[key]
+    number = values if clause.distinct else tally.firing[key]
     if number >= clause.firing:
         of = f" with distinct {clause.distinct}" if clause.distinct else ""
         _raise(scene, incident, tally, key, clause.to, f"{number} fire at once{of}")
@@ -89,8 +91,8 @@ def uncount(scene: Scene, incident: Incident, counted: tuple[str, ...]) -> None:
 
 def fire(scene: Scene, incident: Incident) -> None:
     """The timer `after:<incident>` is due: raise what has been firing for long enough."""
-    if incident.phase in ENDED or not incident.tallied:
-        return
+    if incident.phase is Phase.MONITORING or incident.phase in ENDED or not incident.tallied:
+        return  # should it open again, the timer is set again
     tally = _tally(scene, incident)
     for key in sorted(tally.after):
         due, severity = tally.after[key]

@@ -154,7 +154,7 @@ rules:
     raise: [{after: 5h10m, to: P1}]
 defaults: {severity: P3}
 """
-    sources = "sources:\n  - {name: am, adapter: alertmanager, stale_after: 5h}\n"
+    sources = "sources:\n  am: {adapter: alertmanager, stale_after: 5h}\n"
     stage = Stage(files={**files(severity), "sources.yaml": sources})
     stage.fires("Slow")
     stage.advance(5 * HOUR + 12 * MINUTE)
@@ -162,3 +162,25 @@ defaults: {severity: P3}
     stage.fires("Slow")
     stage.minutes(1)
     assert stage.incident.severity is Severity.P1
+
+
+def test_a_raise_pages_though_only_the_one_who_had_it_last_was_paged() -> None:
+    stage = Stage()
+    stage.fires()
+    stage.command(Verb.ACKNOWLEDGE, stage.incident.key, "ben")
+    stage.ends()
+    stage.minutes(5)
+    stage.fires()
+    assert stage.paged == ["ana", "ben"]
+    stage.minutes(2)
+    stage.fires("AllDown", severity="outage")
+    assert stage.paged == ["ana", "ben", "ana"]
+
+
+def test_an_alert_that_pages_nobody_does_not_hasten_one_that_waits() -> None:
+    stage = Stage()
+    stage.fires("Pod")
+    stage.fires("Slow", severity="warning")
+    assert stage.paged == []
+    stage.seconds(60)
+    assert stage.paged == ["ana"]
