@@ -120,7 +120,7 @@ def read_plainly(
         else:
             trim(event)
             events.append(event)
-    return read_of(events, rejected)
+    return read_of(firing_first(events), rejected)
 
 
 def read_all(request: Request, alerts: list[SentT], make: Callable[[Request, SentT], Event]) -> Read:
@@ -132,7 +132,21 @@ def read_all(request: Request, alerts: list[SentT], make: Callable[[Request, Sen
             events.append(make(request, sent))
         except Refused as fault:
             rejected.append(Rejected(f"alerts[{index}]", fault.field, fault.reason))
-    return read_of(events, rejected)
+    return read_of(firing_first(events), rejected)
+
+
+def firing_first(events: list[Event]) -> list[Event]:
+    """Return the events with the firing ones first: a message is a snapshot, and its order means nothing.
+
+    Where one alert of an incident ends as another begins, the incident would else be quiet for a moment: an all-clear
+    and a further page for nothing. An alert that is in the message twice (two replicas) keeps its own order.
+    """
+    ended = {event.fingerprint for event in events if event.status is Status.RESOLVED}
+    if not ended or len(ended) == len(events):
+        return events
+    twice = ended.intersection([event.fingerprint for event in events if event.status is not Status.RESOLVED])
+    ranks = {Status.RESOLVED: 2}
+    return sorted(events, key=lambda event: 1 if event.fingerprint in twice else ranks.get(event.status, 0))
 
 
 def note_truncation(found: Read, count: int, sender: str) -> None:

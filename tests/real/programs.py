@@ -68,7 +68,7 @@ async def running(command: list[str], url: str, log: Path) -> AsyncIterator[Runn
 
 async def _ready(session: aiohttp.ClientSession, program: Running) -> bool:
     if program.process.poll() is not None:
-        raise AssertionError(f"{program.process.args} ended:\n{program.log.read_text()}")
+        raise AssertionError(f"{program.url} ended:\n{program.log.read_text()}")
     try:
         async with session.get(f"{program.url}/-/ready") as answer:
             return answer.status == 200

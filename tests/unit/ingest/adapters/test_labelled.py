@@ -148,3 +148,18 @@ def test_a_message_status_stands_in_for_a_missing_one() -> None:
 def test_what_cannot_be_read_says_where(body: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):
         load("alertmanager").read(Request(source("alertmanager"), NOON, body=body))
+
+
+@pytest.mark.parametrize("bad", [[], [{"labels": "none"}]])
+def test_what_fires_comes_before_what_ended(bad: list[Any]) -> None:
+    """In a snapshot nothing is earlier: the incident of both must at no moment look quiet."""
+    ended = {**alert(instance="a"), "status": "resolved"}
+    events = alertmanager(ended, alert(instance="b"), *bad, ended, alert(instance="c")).events
+    assert [event.labels["instance"] for event in events] == ["b", "c", "a", "a"]
+
+
+def test_an_alert_that_is_there_twice_keeps_its_order() -> None:
+    """One of two replicas already sees the end: the other's word, which comes later, counts."""
+    ended = {**alert(replica="1"), "status": "resolved"}
+    events = alertmanager(ended, alert(replica="2"), alert(instance="b")).events
+    assert [str(event.status) for event in events] == ["firing", "resolved", "firing"]
