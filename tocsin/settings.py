@@ -240,6 +240,9 @@ class Settings:
     journal_max_entries: int = _setting(
         "journal.max-entries", "1000000", "Most journal entries in the store.", _number(1_000, 1_000_000_000)
     )
+    journal_max_bytes: int = _setting(
+        "journal.max-bytes", "1GiB", "Most memory of the journal in the store; beyond, the oldest goes.", _size
+    )
     archive_retention: int = _setting(
         "archive.retention", "400d", "How long archived journal entries stay on disk.", _duration
     )

@@ -31,6 +31,7 @@ def retention_of(settings: Settings) -> Retention:
         keep_ms=settings.journal_retention,
         entries_max=settings.journal_max_entries,
         archive=settings.storage_path / ARCHIVE,
+        bytes_max=settings.journal_max_bytes,
         archive_ms=settings.archive_retention,
         dead_letters_ms=settings.dead_letters_retention,
     )

@@ -18,7 +18,7 @@ from triage.store import checkpoint, journal, keys
 from triage.store.audit import audit
 from triage.store.client import connect
 from triage.store.commit import Cursor, Fenced, commit
-from triage.store.retention import Retention
+from triage.store.retention import Retention, archived
 from workers.drain import Drain
 
 
@@ -109,11 +109,32 @@ def test_a_checkpoint_carries_history_on_after_the_journal_is_trimmed(bench: Ben
     trimmed_at = Cursor.read(bench.client)
     kept.trim(bench.client, trimmed_at, f"{2**62}-0", VERSION, bench.now)
     assert bench.client.xlen(keys.JOURNAL) == 1, "the last decided entry stays: it marks the cursor"
-    assert len(list((tmp_path / "archive").glob("journal-before-*.msgpack.z"))) == 1
+    (stretch,) = (tmp_path / "archive").glob("journal-before-*.msgpack.z")
+    entries = [journal.decode(entry.encode(), fields) for entry, fields in archived(stretch)]
+    assert [type(entry.body) for entry in entries] == [RulesLoaded, Events], "the tick is the last decided entry"
     bench.arrive("Down", status=Status.RESOLVED)
     bench.now += 10 * MINUTE
     bench.settle()
     assert any("checkpoint" in line for line in bench.holds())
+
+
+@pytest.mark.parametrize(("entries_max", "bytes_max"), [(100, 1_000_000_000), (1_000_000, 20_000)])
+def test_a_journal_that_grows_too_large_loses_its_oldest_decided_entries_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, entries_max: int, bytes_max: int
+) -> None:
+    monkeypatch.setattr("triage.store.retention.LOOK_EVERY", 1)
+    kept = Retention(keep_ms=24 * HOUR, entries_max=entries_max, bytes_max=bytes_max)
+    drain = bench.another(kept=kept)
+    for number in range(300):
+        bench.arrive(f"A{number}")
+    undecided = bench.client.xlen(keys.JOURNAL)
+    monkeypatch.setattr(module, "BATCH_EVENTS", 20)
+    drain.step()
+    assert bench.client.xlen(keys.JOURNAL) >= undecided - 21, "what is not decided stays"
+    bench.settle(drain)
+    assert bench.client.xlen(keys.JOURNAL) <= 130
+    assert (bench.client.memory_usage(keys.JOURNAL) or 0) <= bytes_max + 5_000
+    bench.holds()
 
 
 def test_archived_history_goes_after_its_time_and_other_files_stay(bench: Bench, tmp_path: Path) -> None:
@@ -126,7 +147,10 @@ def test_archived_history_goes_after_its_time_and_other_files_stay(bench: Bench,
     kept = Retention(keep_ms=HOUR, archive=archive, archive_ms=HOUR)
     cursor = Cursor.read(bench.client)
     kept.trim(bench.client, cursor, f"{2**62}-0", VERSION, bench.now)
-    assert {path.name for path in archive.iterdir()} == {f"journal-before-{cursor.entry}.msgpack.z", "notes.txt"}
+    left = {path.name for path in archive.iterdir()}
+    assert "notes.txt" in left
+    assert "journal-before-1000-0.msgpack.z" not in left
+    assert len(left) == 2
 
 
 def test_another_version_of_decide_begins_with_a_checkpoint_and_pages_nobody(
