@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, cast
 
+import msgspec
+
 from triage import commands, deliveries, ledger, paging, reloads, timers
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
+    DETAILS,
     EFFECT,
     GROUP,
     INCIDENT,
+    TALLY,
     THE_RULES,
     Changes,
     Draft,
@@ -34,6 +38,8 @@ from triage.model import (
     Entry,
     Event,
     Events,
+    Group,
+    Incident,
     Meta,
     Millis,
     Outcome,
@@ -58,9 +64,12 @@ SKEW_MAX: Final[Millis] = 5_000
 def now_of(entry: Entry, meta: Meta | None) -> Millis:
     """Return the journal's time at `entry`: its stamp, but never before the entry before it.
 
-    An appender whose clock runs ahead cannot drag the journal along, since later timers would wait for that clock.
+    An appender whose clock runs ahead cannot drag the journal along, since later timers would wait for that clock. A
+    tick's stamp is taken as it is: the drain has seen to that, and time must go on when the store's clock is behind.
     """
-    stamp = min(entry.at, int(entry.id.partition("-")[0]) + SKEW_MAX)
+    stamp = entry.at
+    if not isinstance(entry.body, Tick):
+        stamp = min(stamp, int(entry.id.partition("-")[0]) + SKEW_MAX)
     return max(stamp, meta.now if meta is not None else 0)
 
 
@@ -120,6 +129,42 @@ def then_needs(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key
             yield (INCIDENT, alert.incident)
         if event.status is Status.FIRING and (alert is None or alert.state is AlertState.RESOLVED):
             yield (GROUP, rulebook.verdict(body.source, event).group)
+
+
+def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
+    """Name `missing` and the keys of its family that the rest of `entry` may turn out to need as well.
+
+    A large entry over a cold memory would otherwise be decided again for each of its events.
+    """
+    yield missing
+    family = missing[0]
+    fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in ("alert", "hold")]
+    if isinstance(entry.body, Events):
+        fingerprints = [event.fingerprint for event in entry.body.events]
+    if family in (ALERT, DETAILS):
+        yield from ((family, fingerprint) for fingerprint in fingerprints)
+    if family not in (INCIDENT, TALLY, EFFECT):
+        return
+    known = [cast("Alert | None", _known(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
+    incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}
+    incidents.update({name.partition(":")[2]: None for name in due if name.partition(":")[0] not in ("alert", "hold")})
+    for group in then_needs(entry, rulebook, memory) if family != EFFECT else ():
+        found = _known(memory, group) if group[0] == GROUP else None
+        if isinstance(found, Group):
+            incidents[found.incident] = None
+    for key in incidents:
+        incident = _known(memory, (INCIDENT, key)) if family == EFFECT else None
+        if isinstance(incident, Incident):
+            yield from ((EFFECT, effect) for effect in incident.pending)
+        elif family != EFFECT:
+            yield (family, key)
+
+
+def _known(memory: Memory, key: Key) -> msgspec.Struct | None:
+    try:
+        return memory.get(key)
+    except Missing:
+        return None
 
 
 def _decide_events(scene: Scene, body: Events) -> None:

@@ -34,8 +34,8 @@ def count(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> t
 
 
 def _tally(scene: Scene, incident: Incident) -> Tally:
-    incident.tallied = True
-    if scene.draft.get((TALLY, incident.key)) is None:
+    if not incident.tallied or scene.draft.get((TALLY, incident.key)) is None:
+        incident.tallied = True  # asking for what cannot be there would cost the shell a round trip each time
         scene.draft.put((TALLY, incident.key), Tally())
     tally: Tally = scene.draft.edit((TALLY, incident.key))
     tally.firing, tally.times, tally.after = dict(tally.firing), dict(tally.times), dict(tally.after)

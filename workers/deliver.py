@@ -127,7 +127,8 @@ class Deliver:
             return True
 
         since = time.monotonic()
-        taken = effects.claim(self._client, self._clock(), free, self._lease_ms, token, wanted)
+        now = effects.now(self._client, self._clock())
+        taken = effects.claim(self._client, now, free, self._lease_ms, token, wanted)
         self.cancelled += taken.cancelled
         for claimed in taken.claimed:
             if not claimed.died:

@@ -14,7 +14,7 @@ from typing import Final, cast
 import redis
 import structlog
 
-from triage.decide import VERSION, decide, needs, now_of, then_needs
+from triage.decide import SKEW_MAX, VERSION, alike, decide, needs, now_of, then_needs
 from triage.memory import GROUP, INCIDENT, THE_LEDGER, THE_META, THE_RULES, Changes, Key, Missing
 from triage.model import Entry, Events, Group, Meta, Millis, Rules, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
@@ -58,9 +58,12 @@ class Drain:
         name: str = "",
         on_effects: Callable[[], None] | None = None,
         kept: retention.Retention | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._monotonic = monotonic
+        self._seen: tuple[Millis, float] = (-1, 0.0)
         self._token = f"{name or 'drain'}-{secrets.token_hex(6)}"
         self._on_effects = on_effects or (lambda: None)
         self._retention = kept
@@ -164,16 +167,31 @@ class Drain:
         """Append a tick when a timer is due and none is on its way."""
         if self._ticked and order_of(self._ticked) > order_of(cursor.entry):
             return
-        self._load_missing({THE_META})
-        meta = cast("Meta | None", self._cache.get(THE_META))
-        now = self._clock()
-        # A journal that is ahead of this clock, by somebody else's, must not wait for it.
-        latest = max(now, meta.now if meta else 0)
-        if self._no_timer_before() > latest:
+        now = self._now()
+        if self._no_timer_before() > now:
             return
         self._next_timer = None
-        if self._no_timer_before() <= latest:
+        if self._no_timer_before() <= now:
             self._ticked = journal.append(self._client, Tick(), now)
+
+    def _now(self) -> Millis:
+        """Return the time that a tick of now would carry. It goes on, whatever the clocks of the machines do.
+
+        A clock that claims a leap is believed as far as the store's bears it out. Where that leaves us behind the
+        journal (a clock was set back, or somebody else's ran ahead), time goes on from the journal's own.
+        """
+        self._load_missing({THE_META})
+        meta = cast("Meta | None", self._cache.get(THE_META))
+        reached = meta.now if meta is not None else 0
+        if self._seen[0] != reached:
+            self._seen = (reached, self._monotonic())
+        going = reached + int((self._monotonic() - self._seen[1]) * 1_000)
+        now = self._clock()
+        if now > going + SKEW_MAX:
+            seconds, micros = self._client.time()
+            bound = seconds * 1_000 + micros // 1_000 + SKEW_MAX
+            return now if now <= bound else max(bound, going)
+        return now if now >= reached else going
 
     def _no_timer_before(self) -> Millis:
         """Return a time before which no timer is due. The store is asked once; our own commits tell what is new since.
@@ -204,7 +222,7 @@ class Drain:
     def _until_next_timer(self, block_ms: int | None) -> int | None:
         if block_ms is None:
             return None
-        return max(1, min(block_ms, self._no_timer_before() - self._clock()))
+        return max(1, min(block_ms, self._no_timer_before() - self._now()))
 
     def _commit(self, cursor: Cursor, entries: list[Entry]) -> None:
         due = self._due(entries[0])
@@ -242,7 +260,7 @@ class Drain:
                     changes = decide(batch, entry, self._rulebook, due if isinstance(entry.body, Tick) else ())
                     break
                 except Missing as missing:
-                    self._cache.load(self._client, [missing.key])
+                    self._load_missing(set(alike(missing.key, entry, due, self._rulebook, batch)))
             batch.changes.absorb(changes)
         return batch.changes
 

@@ -18,6 +18,7 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import UnixSignalDeathPenalty
 
 from triage.store import keys
 
@@ -110,11 +111,25 @@ class WakeUp(Job):
         self.retries_left = None
 
 
+class OutOfTime(BaseException):
+    """A job took longer than RQ grants it. No Exception: nobody may take it for a fault in what was just in hand."""
+
+
+class TimeLimit(UnixSignalDeathPenalty):
+    """RQ's time limit, told so that it gets through."""
+
+    def handle_death_penalty(self, signum: int, frame: Any) -> None:
+        """End the job. Raises OutOfTime between any two instructions."""
+        raise OutOfTime(f"the job took longer than {self._timeout} seconds")
+
+
 class Worker(SimpleWorker):
     """RQ's worker without fork, with our jobs only, that stops cleanly and is not steered through Redis.
 
     `stopping` is set on SIGTERM or SIGINT; the running job asks it and ends by itself.
     """
+
+    death_penalty_class = TimeLimit
 
     def __init__(self, name: str, client: redis.Redis, stopping: threading.Event) -> None:
         super().__init__(

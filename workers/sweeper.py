@@ -32,7 +32,7 @@ def sweep(client: redis.Redis, clock: Callable[[], Millis]) -> list[str]:
     # A drain holds the lease even while nothing happens: no lease, no drain.
     if not client.exists(keys.LEASE) and jobs.enqueue(jobs.DRAIN, client):
         missing.append(jobs.DRAIN)
-    if effects.waiting(client, clock() - LATE_MS) and jobs.enqueue(jobs.DELIVER, client):
+    if effects.waiting(client, effects.now(client, clock()) - LATE_MS) and jobs.enqueue(jobs.DELIVER, client):
         missing.append(jobs.DELIVER)
     return missing
 

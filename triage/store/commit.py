@@ -97,9 +97,9 @@ def commit(
             raise Fenced
         pipe.multi()
         _write_memory(pipe, encoded)
-        _write_indexes(pipe, changes)
         for incident, lines in encoded.lines.items():
             pipe.rpush(keys.timeline(incident), *lines)
+        _write_indexes(pipe, changes)  # after the lines: an incident that is forgotten takes its timeline along
         for entry, field, body in encoded.decisions:
             cast("Any", pipe).execute_command("XADD", keys.DECISIONS, entry, field, body)
         for entry, body in encoded.dead_letters:

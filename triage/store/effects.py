@@ -15,7 +15,8 @@ import msgspec
 import redis
 
 from triage import memory
-from triage.model import DAY, Effect, Millis, Result
+from triage.decide import SKEW_MAX
+from triage.model import DAY, Effect, Meta, Millis, Result
 from triage.store import journal, keys
 
 CLAIMS_MAX: Final = 3
@@ -29,6 +30,7 @@ MARKED_MS: Final[Millis] = DAY
 REPORT_TRIES: Final = 5
 
 _DECODER: Final = msgspec.msgpack.Decoder(Effect)
+_META: Final = msgspec.msgpack.Decoder(Meta)
 _EFFECTS: Final = keys.family(memory.EFFECT)
 
 
@@ -50,6 +52,21 @@ class Taken(NamedTuple):
 
     claimed: list[Claimed]
     cancelled: int
+
+
+def now(client: redis.Redis, clock: Millis) -> Millis:
+    """Return the time by which effects are due, for a worker whose machine says `clock`.
+
+    It is that clock, unless it is behind the journal (what a commit made due is due) or ahead of the store (what is to
+    be tried again later is not tried at once).
+    """
+    with client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        pipe.hget(keys.family(memory.META), "")
+        (seconds, micros), raw = pipe.execute()
+    meta = _META.decode(raw) if raw else Meta()
+    bound = int(seconds) * 1_000 + int(micros) // 1_000 + SKEW_MAX
+    return max(min(clock, bound), meta.now)
 
 
 def claim(

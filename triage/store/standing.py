@@ -12,7 +12,7 @@ import msgspec
 
 from triage.memory import ALERT, LEDGER, RULES
 from triage.model import DeadLetter, Ledger, Millis, Rules
-from triage.store import keys, queries
+from triage.store import journal, keys, queries
 
 UNDECIDED_ENTRIES_MAX: Final = 5_000
 """How many undecided entries are counted one by one before the backlog is derived from the totals instead."""
@@ -58,7 +58,7 @@ async def _undecided(client: queries.Client, after: str, last: str) -> int | Non
     total = looked_at = 0
     while looked_at < UNDECIDED_ENTRIES_MAX:
         some = await cast("Any", client).xrange(keys.JOURNAL, f"({after}", last, count=100)
-        total += sum(int(fields.get(b"n", 0)) for _, fields in some)
+        total += sum(journal.count_of(fields) for _, fields in some)
         looked_at += len(some)
         if len(some) < 100:
             return total
