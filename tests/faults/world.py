@@ -37,7 +37,7 @@ from triage.store import journal, keys
 from triage.store.audit import audit
 from triage.store.client import connect
 from triage.store.memory import value_of
-from triage.store.retention import Retention
+from triage.store.retention import Retention, archived
 from workers.deliver import Deliver
 from workers.drain import Drain
 
@@ -107,6 +107,7 @@ class World:
         self.client = connect(url)
         self.client.flushall()
         self.accepted = 0
+        self.appended: set[str] = set()
         self.unrecorded: set[str] = set()
         self.deaths: list[Fate] = []
         self.next_fate: Callable[[], Fate] = Fate
@@ -150,6 +151,7 @@ class World:
             pipe.xadd(keys.JOURNAL, fields, id=f"{self.now}-0")
             pipe.incrby(keys.ACCEPTED, fields[b"n"])
             pipe.execute()
+        self.appended.add(f"{self.now}-0")
 
     def work(self) -> None:
         """Let the worker work; whenever it dies, bury it and let a fresh one, which does not die, go on."""
@@ -229,6 +231,12 @@ class World:
         raw: Any = self.client.lrange(keys.timeline(incident.key), 0, -1)
         lines = [msgspec.msgpack.decode(one, type=Line) for one in raw]
         return [(line.at, line.what, line.text, line.by) for line in lines]
+
+    def kept_entries(self) -> set[str]:
+        """Return the ids of all entries in the journal and in the archive."""
+        entries: Any = self.client.xrange(keys.JOURNAL)
+        files = self.kept.archive.glob("*.msgpack.z") if self.kept and self.kept.archive else ()
+        return {entry.decode() for entry, _ in entries} | {entry for file in files for entry, _ in archived(file)}
 
     def violations(self, undisturbed: dict[str, Any]) -> list[str]:
         """Return which promises do not hold, as sentences."""
