@@ -68,18 +68,21 @@ class Drain:
         self._on_effects = on_effects or (lambda: None)
         self._retention = kept
         self._rulebook: Rulebook = EMPTY
+        self._rules_digest = ""
         self._renewed = 0.0
         self._commits = 0
         self.drop()
 
     def drop(self) -> None:
-        """Forget everything that was read from the store; the next step reads it again."""
+        """Forget everything that was read from the store; the next step reads it again.
+
+        Rules stay compiled, since a digest tells which text they were made from.
+        """
         self._cache = Cache()
         self._cursor: Cursor | None = None
         self._ahead: list[Entry] = []
         self._ticked = ""
         self._next_timer: Millis | None = None
-        self._rules_digest: str | None = None
 
     def run(self, duration_s: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Decide for `duration_s` seconds or until `stop()`, waiting first for whoever holds the lease.
@@ -106,7 +109,9 @@ class Drain:
             return True
         mine = self._token.encode()
         if self._client.set(keys.LEASE, self._token, nx=True, px=LEASE_MS):
-            self.drop()
+            # After a hand-over to ourselves nobody else has committed, and the memory is as good as before.
+            if self._cursor is not None and Cursor.read(self._client) != self._cursor:
+                self.drop()
         elif self._client.get(keys.LEASE) == mine:
             self._client.pexpire(keys.LEASE, LEASE_MS)
         else:
@@ -160,8 +165,8 @@ class Drain:
         digest = rules.digest if rules is not None else ""
         if digest == self._rules_digest:
             return
-        self._rules_digest = digest
         self._rulebook = rulebook_of(rules)
+        self._rules_digest = digest
 
     def _tick_if_due(self, cursor: Cursor) -> None:
         """Append a tick when a timer is due and none is on its way."""
