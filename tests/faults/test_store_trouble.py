@@ -29,7 +29,9 @@ from triage.store.client import connect
 from workers.deliver import Deliver
 from workers.drain import Drain
 
-LOAD_S = 4.0
+LOAD_S = 3.0
+HANGS_S = 8.0
+"""Less than a sender waits (10 s), more than the door gives the store (4 s)."""
 ROUNDS = 12
 THAWED_S = 0.3
 """For how long a drain that stood still runs on before the next one is stopped."""
@@ -195,6 +197,20 @@ def test_a_drain_that_stood_still_beyond_its_lease_is_refused(fleet: Fleet) -> N
     fleet.come_to_rest()
     reckon(fleet, senders)
     assert refusals, f"in {ROUNDS} rounds no drain stood still between reading and its commit"
+
+
+def test_a_store_that_stands_still_is_answered_503_in_time_and_nothing_is_lost(fleet: Fleet) -> None:
+    """Nobody waits for ever for a store that hangs; what it was asked meanwhile it may do later, once."""
+    with Senders(fleet) as senders:
+        until(lambda: len(senders.answered) > 30, "some load")
+        freeze(fleet.store)
+        refused = senders.refused
+        until(lambda: senders.refused > refused, "a refusal", patience_s=HANGS_S)
+        thaw(fleet.store)
+        answered = len(senders.answered)
+        until(lambda: len(senders.answered) > answered + 30, "answers after that")
+    fleet.come_to_rest()
+    reckon(fleet, senders)
 
 
 def test_a_full_disk_loses_nothing_that_was_answered(tmp_path: Path) -> None:
