@@ -19,8 +19,8 @@ route:
   receiver: tocsin
   group_by: [service]
   group_wait: 100ms
-  group_interval: 1s
-  repeat_interval: 1s
+  group_interval: 500ms
+  repeat_interval: 100ms
 receivers:
   - name: tocsin
     webhook_configs:

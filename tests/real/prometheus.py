@@ -60,8 +60,8 @@ async def target() -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def prometheus(watched: Target, alertmanager: dict[str, Any], folder: Path) -> AsyncIterator[Running]:
-    """Start one. `alertmanager` is an entry of its setting `alerting.alertmanagers`."""
+async def prometheus(watched: Target, folder: Path, *alertmanagers: dict[str, Any]) -> AsyncIterator[Running]:
+    """Start one. `alertmanagers` are the entries of its setting `alerting.alertmanagers`."""
     (folder / "rules.json").write_text(json.dumps(RULES))
     config = folder / "prometheus.json"  # JSON is YAML
     config.write_text(
@@ -69,7 +69,7 @@ async def prometheus(watched: Target, alertmanager: dict[str, Any], folder: Path
             {
                 "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
                 "rule_files": [str(folder / "rules.json")],
-                "alerting": {"alertmanagers": [alertmanager]},
+                "alerting": {"alertmanagers": list(alertmanagers)},
                 "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [watched.address]}]}],
             }
         )

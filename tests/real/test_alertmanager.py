@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import running_valkey
 from tests.real.alertmanager import alertmanager, amtool_adds
-from tests.real.world import real_town
+from tests.real.world import mortal_store, real_town
 from triage.model import Phase, Severity
 
 pytestmark = [pytest.mark.needs("prometheus-alertmanager", "alertmanager"), pytest.mark.needs("amtool")]
@@ -49,19 +46,15 @@ async def test_two_alerts_of_one_group_are_one_incident(redis_url: str, tmp_path
 
 async def test_nothing_is_lost_while_the_store_is_away(tmp_path: Path) -> None:
     """An end comes only once, and just then the store is away: Alertmanager hears 503 and keeps it for us."""
-    with contextlib.ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tsn-", ignore_cleanup_errors=True)))
-        store = stack.enter_context(running_valkey(directory=home))
+    with mortal_store() as store:
         async with real_town(store.url, tmp_path) as town, alertmanager(town.wire.url, tmp_path) as sender:
             await amtool_adds(sender.url, *DOWN)
             await town.until("somebody is paged", lambda: town.paged == ["ana"])
-            store.process.kill()
-            store.process.wait()
-            before = len(town.wire.seen)
+            store.die()
             await amtool_adds(sender.url, *SLOW)
             await amtool_adds(sender.url, *DOWN, ends=True)
-            await town.until("refused more than once", lambda: town.wire.statuses()[before:].count(503) > 1)
-            stack.enter_context(running_valkey(directory=home))
+            await town.until("refused more than once", lambda: town.wire.statuses().count(503) > 1)
+            store.rise()
             await town.until(
                 "the end and the new one came", lambda: (town.incident.firing, town.incident.alerts) == (1, 2)
             )

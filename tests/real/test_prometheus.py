@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.real.alertmanager import NAMES, alertmanager, amtool_adds
 from tests.real.prometheus import Target, prometheus, target
-from tests.real.world import RealTown, real_town
+from tests.real.world import Exchange, RealTown, mortal_store, real_town
 from triage.model import Phase, Severity
 from triage.rulebook.types import Source
 
@@ -46,7 +47,7 @@ async def test_a_rule_through_alertmanager(redis_url: str, tmp_path: Path) -> No
         real_town(redis_url, tmp_path) as town,
         target() as watched,
         alertmanager(town.wire.url, tmp_path) as between,
-        prometheus(watched, {"static_configs": [{"targets": [between.url.removeprefix("http://")]}]}, tmp_path),
+        prometheus(watched, tmp_path, {"static_configs": [{"targets": [between.url.removeprefix("http://")]}]}),
     ):
         await breaks_and_is_mended(town, watched)
         assert {one.path for one in town.wire.seen} == {"/v1/events/alertmanager"}
@@ -55,27 +56,59 @@ async def test_a_rule_through_alertmanager(redis_url: str, tmp_path: Path) -> No
 @pytest.mark.needs("prometheus")
 async def test_straight_at_tocsin(redis_url: str, tmp_path: Path) -> None:
     async with real_town(redis_url, tmp_path, [GUARDED]) as town, target() as watched:
-        async with prometheus(watched, pointed_at(town, authorization={"credentials": TOKEN}), tmp_path):
+        async with prometheus(watched, tmp_path, pointed_at(town, authorization={"credentials": TOKEN})):
             await breaks_and_is_mended(town, watched)
         assert {one.path for one in town.wire.seen} == {"/api/v2/alerts"}
 
 
 @pytest.mark.needs("prometheus")
-@pytest.mark.parametrize(
-    ("settings", "path"),
-    [
-        ({"basic_auth": {"username": "any", "password": TOKEN}}, "/api/v2/alerts"),
-        ({"path_prefix": f"/v1/events/prometheus/{TOKEN}"}, f"/v1/events/prometheus/{TOKEN}/api/v2/alerts"),
-    ],
-    ids=["basic", "path"],
-)
-async def test_other_ways_to_show_the_token(
-    redis_url: str, tmp_path: Path, settings: dict[str, Any], path: str
-) -> None:
+async def test_other_ways_to_show_the_token(redis_url: str, tmp_path: Path) -> None:
+    ways: list[dict[str, Any]] = [
+        {"basic_auth": {"username": "any", "password": TOKEN}},
+        {"path_prefix": f"/v1/events/prometheus/{TOKEN}"},
+    ]
+    paths = {"/api/v2/alerts", f"/v1/events/prometheus/{TOKEN}/api/v2/alerts"}
     async with real_town(redis_url, tmp_path, [GUARDED]) as town, target() as watched:
-        async with prometheus(watched, pointed_at(town, **settings), tmp_path):
+        async with prometheus(watched, tmp_path, *[pointed_at(town, **way) for way in ways]):
+            await town.until("both ways were gone", lambda: {one.path for one in town.wire.seen} == paths)
             await town.until("somebody is paged", lambda: town.paged == ["ana"])
-        assert {one.path for one in town.wire.seen} == {path}
+        assert set(town.wire.statuses()) == {200}
+
+
+@pytest.mark.needs("prometheus")
+async def test_an_end_while_the_store_is_away_comes_again(tmp_path: Path) -> None:
+    """Prometheus drops what is refused, but says an end for 15 minutes."""
+    with mortal_store() as store:
+        async with real_town(store.url, tmp_path) as town, target() as watched:
+            async with prometheus(watched, tmp_path, pointed_at(town)):
+                await town.until("somebody is paged", lambda: town.paged == ["ana"])
+                store.die()
+                watched.broken = False
+                await town.until("an end was refused", lambda: any(map(refused_end, town.wire.seen)))
+                store.rise()
+                await town.until("settled", lambda: town.incident.phase is Phase.RESOLVED)
+            assert town.paged == ["ana"]
+
+
+def refused_end(one: Exchange) -> bool:
+    """Tell whether an alert that had ended was refused."""
+    return one.status == 503 and any(
+        datetime.fromisoformat(alert["endsAt"]) < datetime.now(UTC) for alert in one.alerts
+    )
+
+
+@pytest.mark.needs("amtool")
+async def test_amtool_shows_its_token_and_tells_of_a_refusal(redis_url: str, tmp_path: Path) -> None:
+    config = tmp_path / "http.yml"
+    async with real_town(redis_url, tmp_path, [GUARDED]) as town:
+        with pytest.raises(AssertionError, match="exits 1"):
+            await amtool_adds(town.wire.url, "alertname=Down", "service=checkout")
+        config.write_text(f"authorization: {{credentials: {TOKEN}}}")
+        await amtool_adds(
+            town.wire.url, "alertname=Down", "service=checkout", options=(f"--http.config.file={config}",)
+        )
+        await town.until("somebody is paged", lambda: town.paged == ["ana"])
+        assert town.wire.statuses() == [401, 200]
 
 
 @pytest.mark.needs("amtool")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ import aiohttp
 import redis
 from aiohttp import web
 
+from tests.conftest import running_valkey
 from tests.real.programs import Late, until
 from tests.stories.town import START, Town, town_at
 from triage.model import Millis
@@ -118,6 +120,31 @@ class RealTown(Town):
     def audit(self) -> None:
         self.accepted += sum(one.accepted for one in self.wire.seen)
         super().audit()
+
+
+class MortalStore:
+    """A store that can die and come back with what it had. It begins alive."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        # A folder of its own: the path of a socket must be short.
+        self._home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tsn-", ignore_cleanup_errors=True)))
+        self._stack = stack
+        self.rise()
+
+    def rise(self) -> None:
+        self._alive = self._stack.enter_context(running_valkey(directory=self._home))
+        self.url = self._alive.url
+
+    def die(self) -> None:
+        self._alive.process.kill()
+        self._alive.process.wait()
+
+
+@contextlib.contextmanager
+def mortal_store() -> Iterator[MortalStore]:
+    """A store of one's own."""
+    with contextlib.ExitStack() as stack:
+        yield MortalStore(stack)
 
 
 @asynccontextmanager
