@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ingest import adapters
 from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
 
@@ -93,7 +94,7 @@ def offer(path: Path, by: str, last_good: Mapping[str, str]) -> Offer:
     try:
         files = read_folder(path)
         digest = rules_digest(files)
-        loaded = load(files, last_good)
+        loaded = load(files, last_good, adapters.names())
     except FolderError as error:
         errors = [str(error)]
     except RulesError as error:

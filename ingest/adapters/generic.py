@@ -32,12 +32,8 @@ from ingest.wording import (
     within_limit,
 )
 from triage.model import Event, Rejected, Status, fingerprint_of, fingerprint_of_labels
+from triage.rulebook.types import MAPPED
 
-FIELDS: Final = frozenset(
-    {"title", "status", "dedup_key", "severity", "description", "labels", "annotations"}
-    | {"links", "url", "starts_at", "ends_at", "source"}
-)
-"""What a mapping may name, besides `labels.<name>` and `annotations.<name>`."""
 _TITLES: Final = ("title", "summary", "message", "name", "subject")
 _KEYS: Final = ("dedup_key", "dedup", "alert_uid", "fingerprint")
 _STATUSES: Final = ("status", "state", "action")
@@ -82,8 +78,8 @@ def _split(request: Request) -> list[tuple[str, str, str]]:
     found = []
     for field, expression in request.source.mapping.items():
         group, dot, name = field.partition(".")
-        if (dot and group not in ("labels", "annotations")) or (not dot and field not in FIELDS):
-            known = ", ".join(sorted(FIELDS))
+        if (dot and group not in ("labels", "annotations")) or (not dot and field not in MAPPED):
+            known = ", ".join(MAPPED)
             raise Unreadable(f"{request.source.name}.mapping.{field}", f"no such field: sources.yaml may map {known}")
         found.append((group, name, expression) if dot else ("", field, expression))
     return found

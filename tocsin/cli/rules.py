@@ -28,6 +28,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
 
     FOLDER is by default --rules.path. Exit codes: 0 good, 1 refused, 3 advice with --lint-fatal.
     """
+    from ingest import adapters
     from tocsin.rules import FolderError, read_folder
     from triage.rulebook import RulesError, compile_files, render
 
@@ -35,7 +36,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
     colour = sys.stdout.isatty()
     try:
         files = read_folder(path)
-        rulebook = compile_files(files)
+        rulebook = compile_files(files, adapters.names())
     except FolderError as error:
         raise Stop(str(error)) from None
     except RulesError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import jmespath
@@ -12,15 +12,11 @@ from jmespath.exceptions import JMESPathError
 
 from triage.model import Severity
 from triage.rulebook import secrets, shapes
-from triage.rulebook.problems import Problem
+from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
-from triage.rulebook.types import REPORT, REPORT_STALE_AFTER, Person, Policy, Service, Source, Step
+from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Policy, Service, Source, Step
 from triage.rulebook.yaml import Path
 
-EVENT_FIELDS: Final = (
-    "status", "title", "labels", "annotations", "severity", "starts_at", "ends_at", "url", "fingerprint",
-)  # fmt: skip
-"""What `mapping` can fill, besides `labels.<name>` and `annotations.<name>`."""
 _DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -38,9 +34,9 @@ class Catalogue(msgspec.Struct):
     places: dict[tuple[str, str], tuple[Part, Path]] = msgspec.field(default_factory=dict)
 
 
-def compile_catalogue(parts: list[Part], problems: list[Problem]) -> Catalogue:
-    """Compile all files but the severity files."""
-    compiler = _Compiler(problems)
+def compile_catalogue(parts: list[Part], problems: list[Problem], adapters: Collection[str] = ()) -> Catalogue:
+    """Compile all files but the severity files. `adapters`, if any, are the only ones that a source may name."""
+    compiler = _Compiler(problems, adapters)
     for part in parts:
         if isinstance(part.shape, shapes.TeamOncallFile):
             compiler.oncall(part, part.shape)
@@ -52,9 +48,10 @@ def compile_catalogue(parts: list[Part], problems: list[Problem]) -> Catalogue:
 
 
 class _Compiler:
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], adapters: Collection[str]) -> None:
         self.found = Catalogue()
         self.problems = problems
+        self.adapters = adapters
 
     def fault(self, part: Part, place: Path, message: str, hint: str = "", **where: Any) -> None:
         self.problems.append(part.document.problem(place, message, hint, **where))
@@ -126,6 +123,9 @@ class _Compiler:
                     "use letters, digits, dots, _ and -",
                     key=True,
                 )
+            if self.adapters and source.adapter not in self.adapters:
+                hint = closest(source.adapter, self.adapters) or f"known: {', '.join(sorted(self.adapters))}"
+                self.fault(part, (*place, "adapter"), f'there is no adapter "{source.adapter}"', hint)
             self._secrets(part, place, source)
             if source.items:
                 self._expression(part, (*place, "items"), source.items)
@@ -143,8 +143,8 @@ class _Compiler:
 
     def _mapped(self, part: Part, place: Path, field: str, expression: str) -> None:
         top, dot, label = field.partition(".")
-        if field not in EVENT_FIELDS and not (dot and label and top in ("labels", "annotations")):
-            known = f"known: {', '.join(EVENT_FIELDS)}, labels.NAME, annotations.NAME"
+        if field not in MAPPED and not (dot and label and top in ("labels", "annotations")):
+            known = f"known: {', '.join(MAPPED)}, labels.NAME, annotations.NAME"
             self.fault(part, place, f'an event has no field "{field}"', known, key=True)
         self._expression(part, place, expression)
 

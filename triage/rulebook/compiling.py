@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -16,12 +16,16 @@ from triage.rulebook.rules import compile_severities
 from triage.rulebook.types import Policy
 
 
-def compile_files(files: Mapping[str, str]) -> Rulebook:
-    """Compile a folder: path relative to it → text. Raises RulesError with all problems of all files at once."""
+def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> Rulebook:
+    """Compile a folder: path relative to it → text. Raises RulesError with all problems of all files at once.
+
+    `adapters` are the names of the formats that can be read; sources that name another are refused. Without any, they
+    are not checked: what decides does not know the door.
+    """
     problems: list[Problem] = []
     parts = read_folder(files, problems)
     severities = compile_severities(parts, problems)
-    catalogue = compile_catalogue(parts, problems)
+    catalogue = compile_catalogue(parts, problems, adapters)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -55,16 +59,19 @@ class Loaded(msgspec.Struct, frozen=True):
     kept: tuple[str, ...] = ()
 
 
-def load(files: Mapping[str, str], last_good: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    files: Mapping[str, str], last_good: Mapping[str, str] | None = None, adapters: Collection[str] = ()
+) -> Loaded:
     """Compile a folder, replacing each broken team folder by its last good files. Raises RulesError when a file at the
     top is broken, or when a team's last good files do not fit the rest any more: then the whole change is refused.
+    `adapters` as for `compile_files`.
     """
     taken = dict(files)
     problems: list[Problem] = []
     kept: list[str] = []
     while True:
         try:
-            rulebook = compile_files(taken)
+            rulebook = compile_files(taken, adapters)
         except RulesError as error:
             problems += error.problems
             broken = {team_of(problem.path) for problem in errors_of(error.problems)}

@@ -93,6 +93,11 @@ class Person(msgspec.Struct, frozen=True):
     token_sha256: str = ""
 
 
+MAPPED: Final = (
+    "title", "status", "dedup_key", "severity", "description", "labels", "annotations",
+    "links", "url", "starts_at", "ends_at", "source",
+)  # fmt: skip
+"""What the `mapping` of a source can fill, besides `labels.<name>` and `annotations.<name>`."""
 REPORT: Final = "report"
 """The adapter of users' reports, and the source of that name."""
 REPORT_STALE_AFTER: Final[Millis] = 30 * MINUTE

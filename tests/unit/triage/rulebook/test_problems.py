@@ -136,8 +136,8 @@ SOURCES = [
     ),
     (
         "sources: {a: {adapter: x, mapping: {titel: t}}}",
-        '1:37: an event has no field "titel" (known: status, title, labels, annotations, severity, starts_at, '
-        "ends_at, url, fingerprint, labels.NAME, annotations.NAME)",
+        '1:37: an event has no field "titel" (known: title, status, dedup_key, severity, description, labels, '
+        "annotations, links, url, starts_at, ends_at, source, labels.NAME, annotations.NAME)",
     ),
     (
         "sources: {a: {adapter: x, labels: {v: 1.10}}}",
@@ -285,3 +285,12 @@ def test_whatever_a_file_holds_it_compiles_or_has_placed_faults(path: str, key: 
         assert problem.path in (path, "oncall.yaml")
         assert 1 <= problem.line <= 2
         assert problem.message
+
+
+def test_a_source_of_an_unknown_format_is_refused_where_the_formats_are_known() -> None:
+    files = {"sources.yaml": "sources: {a: {adapter: alertmanger}}"}
+    assert compile_files(files).sources["a"].adapter == "alertmanger", "what decides does not know the door"
+    with pytest.raises(RulesError) as refused:
+        compile_files(files, ["alertmanager", "generic"])
+    (problem,) = refused.value.problems
+    assert (problem.message, problem.hint) == ('there is no adapter "alertmanger"', 'did you mean "alertmanager"?')
