@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import Any, cast
 
 import msgspec
@@ -11,9 +12,27 @@ import pytest
 from tests.store.test_drain import Bench
 from tests.unit.triage.stage import FILES, START, alert
 from triage import incidents
-from triage.model import HOUR, MINUTE, Command, Ending, Events, Millis, Result, RulesLoaded, Status, Verb, rules_digest
-from triage.store import effects, journal, keys
+from triage.decide import VERSION
+from triage.model import (
+    HOUR,
+    MINUTE,
+    Command,
+    Effect,
+    EffectKind,
+    Ending,
+    Events,
+    Millis,
+    Result,
+    RulesLoaded,
+    Severity,
+    Status,
+    Verb,
+    rules_digest,
+)
+from triage.rulebook import Rulebook, RulesError
+from triage.store import checkpoint, effects, journal, keys
 from triage.store.audit import audit
+from triage.store.commit import Cursor
 from workers import jobs
 
 
@@ -52,7 +71,7 @@ def test_a_poisoned_entry_does_not_stop_the_line(bench: Bench, what: str) -> Non
     bench.arrive("Down")
     bench.settle()
     bench.holds()
-    assert "ana" in [one.person for one in effects._open(bench.client, bench.now)]
+    assert "ana" in [one.person for one in chain(*effects._open(bench.client, bench.now))]
 
 
 @pytest.mark.parametrize("fingerprint", ["its-own-id", "", "AB" * 16, "é" * 16, "ab" * 17])
@@ -101,7 +120,7 @@ def test_a_store_whose_clock_is_behind_neither_stops_time_nor_makes_the_drain_ru
     while bench.drain.step() and steps < 50:
         steps += 1
     assert steps < 20, "ticks without end"
-    people = sorted(one.person for one in effects._open(bench.client, bench.now))
+    people = sorted(one.person for one in chain(*effects._open(bench.client, bench.now)))
     assert people == ["ana", "ben"]
     bench.holds()
 
@@ -116,7 +135,7 @@ def test_a_clock_that_was_set_back_does_not_stop_time(bench: Bench) -> None:
     bench.settle(late)
     moment[0] += 6 * 60
     bench.settle(late)
-    people = sorted(one.person for one in effects._open(bench.client, bench.now + 2 * HOUR))
+    people = sorted(one.person for one in chain(*effects._open(bench.client, bench.now + 2 * HOUR)))
     assert people == ["ana", "ben"]
     bench.holds()
 
@@ -189,4 +208,57 @@ def test_a_time_limit_is_not_taken_for_a_fault_of_the_event(bench: Bench, monkey
         bench.drain.step()
     bench.settle()
     assert audit(bench.client).outcomes.get("dead-letter/decide-error") is None
+    bench.holds()
+
+
+def test_a_timeline_is_bounded_however_long_an_alert_flaps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("triage.store.commit.LINES_KEPT", 50)
+    for _ in range(60):
+        append(bench, [alert("Flap", severity="warning")])
+        append(bench, [alert("Flap", Status.RESOLVED, severity="warning")])
+    bench.settle()
+    (key,) = cast("list[bytes]", bench.client.zrange(keys.ALL, 0, -1))
+    assert bench.client.llen(keys.timeline(key.decode())) == 50
+    bench.holds()
+
+
+def page(name: str, due: Millis, target: str, severity: Severity) -> Effect:
+    return Effect(name, EffectKind.PAGE, "i", "ana", target, "t", {}, due, due, due + HOUR, severity=severity)
+
+
+def plant(bench: Bench, *planted: Effect) -> None:
+    with bench.client.pipeline() as pipe:
+        for effect in planted:
+            pipe.hset(keys.family("effect"), effect.id, cast("Any", msgspec.msgpack.encode(effect)))
+            pipe.zadd(keys.DUE, {effect.id: effect.due})
+        pipe.execute()
+
+
+def test_an_effect_that_cannot_be_read_does_not_hold_up_the_others(bench: Bench) -> None:
+    plant(bench, page("good", START, "terminal://ana", Severity.P1))
+    bench.client.hset(keys.family("effect"), "bad", cast("Any", b"\xc1"))
+    bench.client.zadd(keys.DUE, {"bad": START - 1})
+    assert [one.effect.id for one in effects.claim(bench.client, START, 8, 60_000, "t").claimed] == ["good"]
+
+
+def test_many_pages_for_a_slow_provider_do_not_hold_up_the_others(bench: Bench) -> None:
+    slow = [page(f"s{number}", START - 10, "slow://host", Severity.P1) for number in range(effects.WINDOW + 10)]
+    plant(bench, *slow, page("quick", START, "quick://host", Severity.P0))
+    taken = effects.claim(bench.client, START, 8, 60_000, "t", lambda effect: effect.target.startswith("quick"))
+    assert [one.effect.id for one in taken.claimed] == ["quick"]
+
+
+def test_history_replays_though_this_version_refuses_the_rules_in_force(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(files: dict[str, str]) -> Rulebook:
+        raise RulesError([])
+
+    bench.arrive("Down")
+    bench.settle()
+    checkpoint.write(bench.client, Cursor.read(bench.client), VERSION, bench.now)
+    monkeypatch.setattr("workers.drain.compile_files", refuse)
+    monkeypatch.setattr("triage.store.audit.compile_files", refuse)
+    bench.arrive("Slow")
+    bench.settle(bench.another())
     bench.holds()

@@ -12,7 +12,7 @@ import redis
 from triage.decide import VERSION, decide, now_of
 from triage.memory import THE_LEDGER, THE_META, THE_RULES, Changes, DictMemory
 from triage.model import Ledger, Meta, RulesLoaded, Tick
-from triage.rulebook import EMPTY, Rulebook, compile_files
+from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.store import checkpoint, journal, keys
 from triage.store.commit import GENESIS, Cursor, encode
 from triage.timers import LIMIT
@@ -96,7 +96,7 @@ class _Replay:
         digest = rules.digest if rules is not None else ""
         if digest != self._digest:
             self._digest = digest
-            self._rulebook = compile_files(rules.files) if rules.files else EMPTY
+            self._rulebook = _compiled(rules.files)
 
     def decide(self, entries: list[Any]) -> Changes:
         """Return the changes of one commit's entries, and make them part of the memory."""
@@ -112,6 +112,14 @@ class _Replay:
             if isinstance(entry.body, RulesLoaded):
                 self._use_rules()
         return total
+
+
+def _compiled(files: dict[str, str]) -> Rulebook:
+    """Return what the drain decides by: the defaults where this version refuses the rules in force."""
+    try:
+        return compile_files(files) if files else EMPTY
+    except RulesError:
+        return EMPTY
 
 
 def _replay(client: redis.Redis, report: Report) -> None:

@@ -19,6 +19,8 @@ from triage.store import keys
 from triage.store.memory import ENCODER, field_of
 
 GENESIS: Final = "0-0"
+LINES_KEPT: Final = 10_000
+"""How many lines of a timeline are kept, the newest: an alert that flaps for months is one incident without end."""
 
 
 class Fenced(Exception):
@@ -99,6 +101,9 @@ def commit(
         _write_memory(pipe, encoded)
         for incident, lines in encoded.lines.items():
             pipe.rpush(keys.timeline(incident), *lines)
+            known = cast("Incident | None", changes.puts.get((INCIDENT, incident)))
+            if known is not None and known.lines > LINES_KEPT:
+                pipe.ltrim(keys.timeline(incident), -LINES_KEPT, -1)
         _write_indexes(pipe, changes)  # after the lines: an incident that is forgotten takes its timeline along
         for entry, field, body in encoded.decisions:
             cast("Any", pipe).execute_command("XADD", keys.DECISIONS, entry, field, body)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import redis
+import structlog
 
 from triage import memory
 from triage.decide import SKEW_MAX
@@ -22,7 +24,9 @@ from triage.store import journal, keys
 CLAIMS_MAX: Final = 3
 """The claim with this number is not delivered any more, but reported as `worker died`."""
 WINDOW: Final = 2_000
-"""How many due effects one look takes in. Among these the most severe goes first."""
+"""How many due effects are looked at together. Among these the most severe goes first."""
+WINDOWS_MAX: Final = 5
+"""How many windows one look takes in while it finds nothing that is wanted: all for a provider that is slow, say."""
 REPORTED_MS: Final[Millis] = DAY
 """How long a reported effect stays claimed if its result is not decided. The commit of the result ends it sooner."""
 MARKED_MS: Final[Millis] = DAY
@@ -30,6 +34,8 @@ MARKED_MS: Final[Millis] = DAY
 REPORT_TRIES: Final = 5
 
 _DECODER: Final = msgspec.msgpack.Decoder(Effect)
+log = structlog.get_logger("tocsin.effects")
+
 _META: Final = msgspec.msgpack.Decoder(Meta)
 _EFFECTS: Final = keys.family(memory.EFFECT)
 
@@ -84,30 +90,42 @@ def claim(
     """
     claimed: list[Claimed] = []
     cancelled = 0
-    for effect in _open(client, now):
-        if len(claimed) >= limit:
+    for effects in islice(_open(client, now), WINDOWS_MAX):
+        for effect in effects:
+            if len(claimed) >= limit:
+                break
+            if not wanted(effect):
+                continue
+            taken = _claim_one(client, effect.id, now, lease_ms, token)
+            if isinstance(taken, Claimed):
+                claimed.append(taken)
+            elif taken:
+                cancelled += 1
+        if claimed:
             break
-        if not wanted(effect):
-            continue
-        taken = _claim_one(client, effect.id, now, lease_ms, token)
-        if isinstance(taken, Claimed):
-            claimed.append(taken)
-        elif taken:
-            cancelled += 1
     return Taken(claimed, cancelled)
 
 
-def _open(client: redis.Redis, now: Millis) -> list[Effect]:
-    """Return due effects that nobody has claimed, in the order of delivery."""
+def _open(client: redis.Redis, now: Millis) -> Iterator[list[Effect]]:
+    """Yield due effects that nobody has claimed, a window at a time, each in the order of delivery."""
     for ids in _due(client, now):
         with client.pipeline(transaction=False) as pipe:
             pipe.hmget(_EFFECTS, ids)
             pipe.mget([keys.claim(one) for one in ids])
             raws, claims = pipe.execute()
-        free = [_DECODER.decode(raw) for raw, holder in zip(raws, claims, strict=True) if raw and holder is None]
-        if free:
-            return sorted(free, key=lambda effect: (effect.severity, effect.due, effect.id))
-    return []
+        free = [_read(raw) for raw, holder in zip(raws, claims, strict=True) if raw and holder is None]
+        readable = [effect for effect in free if effect is not None]
+        if readable:
+            yield sorted(readable, key=lambda effect: (effect.severity, effect.due, effect.id))
+
+
+def _read(raw: bytes) -> Effect | None:
+    """Return the effect, or None when it cannot be read: one that another version wrote must not hold up the others."""
+    try:
+        return _DECODER.decode(raw)
+    except (ValueError, msgspec.DecodeError) as fault:
+        log.warning("an effect cannot be read; was it written by another version?", error=str(fault))
+        return None
 
 
 def _due(client: redis.Redis, now: Millis) -> Iterator[list[str]]:
