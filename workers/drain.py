@@ -139,7 +139,7 @@ class Drain:
                 return 0
             self._commit(cursor, batch)
         except Fenced:
-            log.info("another drain committed; starting over from the store")
+            log.info("the store is further than this memory; starting over from it")
             self.drop()
             return 0
         except BaseException:
