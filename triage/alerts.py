@@ -62,10 +62,20 @@ def _firing(event: Event, known: Alert | None, now: Millis, late_grace: Millis) 
         and known.ends_at is not None
         and event.starts_at < known.ends_at
         and now - known.changed_at <= late_grace
+        and not _began_later(event.starts_at, known)
     )
     if straggler:
         return Move.NOTHING, Reason.LATE_FIRING
     return Move.BEGINS, Reason.FIRES_AGAIN
+
+
+def _began_later(starts_at: Millis, known: Alert) -> bool:
+    """Tell whether an episode began after the known one began, when the sender did not say when that ended.
+
+    Its end is then by our clock, with which its sender's must not be compared.
+    """
+    by_our_clock = known.ends_at == known.changed_at
+    return by_our_clock and known.starts_at is not None and starts_at > known.starts_at
 
 
 def begun(event: Event, known: Alert | None, source: str, severity: Severity, now: Millis) -> Alert:

@@ -188,7 +188,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
     if (ended and incident.resolved_by) or not (ended or incident.phase is Phase.MONITORING):
         scene.line(incident, "returned", f"{event.title}: word again from {source}", minor=True)
         outcome, reason = Outcome.DEDUPLICATED, Reason.REPEAT
-    elif ended and scene.now - (incident.resolved_at or 0) > scene.rulebook.defaults.reopen_within:
+    elif ended and not incidents.may_reopen(scene, incident):
         incident.firing = max(0, incident.firing - 1)
         outcome, reason = incidents.place(scene, event, alert, verdict, index)
     else:

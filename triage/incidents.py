@@ -47,7 +47,8 @@ def place(scene: Scene, event: Event, alert: Alert, verdict: Verdict, index: int
             return Outcome.ATTACHED, Reason.RAISED
         return Outcome.ATTACHED, Reason.FIRES_AGAIN if again else Reason.JOINED
     ended_at = last.resolved_at if last is not None else None
-    if last is not None and ended_at is not None and scene.now - ended_at <= defaults.reopen_within:
+    recent = ended_at is not None and scene.now - ended_at <= defaults.reopen_within
+    if last is not None and recent and not event.anonymous:  # which would page by opening it again
         incident = draft.edit_incident(last.key)
         _join(scene, incident, event, alert, verdict)
         within = f"within {defaults.reopen_within // 60_000} min of the end"
@@ -175,6 +176,13 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     scene.line(incident, "raised", f"{before} → {severity}: {why}")
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
+
+
+def may_reopen(scene: Scene, incident: Incident) -> bool:
+    """Tell whether an incident that ended may still open again: it ended lately, and its group has no later one."""
+    group: Group | None = scene.draft.get((GROUP, incident.group))
+    lately = scene.now - (incident.resolved_at or 0) <= scene.rulebook.defaults.reopen_within
+    return lately and group is not None and group.incident == incident.key
 
 
 def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:

@@ -184,3 +184,36 @@ def test_an_alert_that_pages_nobody_does_not_hasten_one_that_waits() -> None:
     assert stage.paged == []
     stage.seconds(60)
     assert stage.paged == ["ana"]
+
+
+def test_an_anonymous_report_does_not_page_for_what_was_resolved() -> None:
+    stage = Stage()
+    stage.fires(severity="error")
+    stage.command(Verb.ACKNOWLEDGE, stage.incident.key, "ben")
+    stage.ends(severity="error")
+    stage.command(Verb.RESOLVE, stage.incident.key, "ben")
+    stage.minutes(5)
+    stage.events("report", [report("the shop is down", "outage", anonymous=True)])
+    assert stage.paged == []
+    stage.minutes(5)
+    stage.fires()
+    assert stage.paged == ["ana"]
+
+
+def test_a_sender_whose_clock_is_behind_is_believed_when_it_fires_again() -> None:
+    stage = Stage()
+    stage.fires(at=stage.now - 10 * MINUTE)
+    stage.ends()  # it does not say when
+    stage.seconds(90)
+    assert stage.fires(at=stage.now - 10 * MINUTE).outcome is Outcome.REOPENED
+    assert len(stage.paged) == 2
+
+
+def test_a_straggler_of_the_episode_that_ended_stays_one_though_its_end_was_not_told() -> None:
+    stage = Stage()
+    began = stage.now - 10 * MINUTE
+    stage.fires(at=began)
+    stage.ends()
+    stage.seconds(90)
+    assert stage.fires(at=began).outcome is Outcome.DEDUPLICATED
+    assert len(stage.paged) == 1
