@@ -181,8 +181,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
     scene.draft.timer(f"alert:{event.fingerprint}", scene.now + scene.rulebook.stale_after(source))
     incident = _incident_of(scene, alert)
     if incident is None:
-        outcome, reason = incidents.place(scene, event, alert, verdict, index)
-        return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+        return _begin_again(scene, source, event, alert, index)
     incident.stale = max(0, incident.stale - 1)
     ended = incident.phase in ENDED
     if (ended and incident.resolved_by) or not (ended or incident.phase is Phase.MONITORING):
@@ -190,11 +189,17 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
         outcome, reason = Outcome.DEDUPLICATED, Reason.REPEAT
     elif ended and not incidents.may_reopen(scene, incident):
         incident.firing = max(0, incident.firing - 1)
-        outcome, reason = incidents.place(scene, event, alert, verdict, index)
+        return _begin_again(scene, source, event, alert, index)
     else:
         incidents.reopen(scene, incident, f"{event.title} was only stale, and fires", verdict.wait)
         outcome, reason = Outcome.REOPENED, Reason.FIRES_AGAIN
     return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+
+
+def _begin_again(scene: Scene, source: str, event: Event, alert: Alert, index: int) -> Decision:
+    """What went stale is over: that it fires is a new episode, which the rules of today decide."""
+    alert.state, alert.ends_at = AlertState.RESOLVED, scene.now
+    return _begin(scene, source, event, alert, index)
 
 
 def _incident_of(scene: Scene, alert: Alert) -> Incident | None:

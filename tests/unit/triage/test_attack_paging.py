@@ -217,3 +217,18 @@ def test_a_straggler_of_the_episode_that_ended_stays_one_though_its_end_was_not_
     stage.seconds(90)
     assert stage.fires(at=began).outcome is Outcome.DEDUPLICATED
     assert len(stage.paged) == 1
+
+
+def test_a_stale_alert_that_fires_after_its_incident_is_decided_by_the_rules_of_today() -> None:
+    stage = Stage()
+    stage.fires(severity="warning")
+    stage.fires("ReplicaDown", severity="warning", instance="a", service="other")
+    stage.advance(7 * HOUR)
+    assert all(incident.phase is Phase.RESOLVED for incident in stage.incidents)
+    dropped = SEVERITY.replace("""['alertname="Noise"']""", """['alertname=~"Noise|Down"']""")
+    stage.load(files(dropped), "dropped")
+    assert stage.fires(severity="warning").outcome is Outcome.DROPPED
+    stage.fires("ReplicaDown", severity="warning", instance="a", service="other")
+    assert stage.incidents[-1].severity is Severity.P3
+    stage.minutes(31)
+    assert stage.incidents[-1].severity is Severity.P2, "its clauses count in the incident that it opened"
