@@ -15,6 +15,7 @@ from desk.people import Attempts, Person
 from desk.problems import Problem, not_found
 from desk.stream import Pulse
 from triage.model import Severity, Verb
+from triage.rulebook.durations import parse_duration
 from triage.store import queries, standing
 from triage.store import why as reasons
 from triage.store.why import Rulebooks
@@ -138,6 +139,31 @@ async def note_incident(call: Call) -> Answered:
     return await _command(call, Verb.NOTE)
 
 
+async def unacknowledge_incident(call: Call) -> Answered:
+    """Give an incident back: nobody has it, and paging begins again."""
+    return await _command(call, Verb.UNACKNOWLEDGE)
+
+
+async def snooze_incident(call: Call) -> Answered:
+    """Take an incident for a time; then it pages again, the snoozer first."""
+    return await _command(call, Verb.SNOOZE)
+
+
+async def assign_incident(call: Call) -> Answered:
+    """Pass an incident on: the person is paged at once, and nobody has it until they take it."""
+    return await _command(call, Verb.ASSIGN)
+
+
+async def escalate_incident(call: Call) -> Answered:
+    """Page the next step of the policy now."""
+    return await _command(call, Verb.ESCALATE)
+
+
+async def page_person(call: Call) -> Answered:
+    """Page one more person, beside the escalation and whoever has the incident."""
+    return await _command(call, Verb.PAGE)
+
+
 async def _command(call: Call, verb: Verb) -> Answered:
     body: asking.CommandBody = call.body
     assert call.person is not None  # noqa: S101  a route that changes is never called without
@@ -149,6 +175,8 @@ async def _command(call: Call, verb: Verb) -> Answered:
         text=body.text,
         confirm=body.confirm,
         request=call.request.headers.get("X-Request-Id", "")[:100],
+        whom=body.person if isinstance(body, asking.WhomBody) else "",
+        duration=parse_duration(body.duration) if isinstance(body, asking.SnoozeBody) else 0,
     )
     if outcome.ending == "refused":
         raise Problem(409, "refused", "Refused", outcome.text)
@@ -209,6 +237,19 @@ async def get_why(call: Call) -> BaseModel:
 
 _COMMAND: Final = {202: "Appended, but not decided within two seconds; `look` says where its outcome will be."}
 
+
+def _verb(name: str, summary: str, handler: Handler, body: type[BaseModel] = asking.CommandBody) -> Route:
+    return Route(
+        "POST",
+        f"/incidents/{{id}}/{name}",
+        summary,
+        handler,
+        shapes.CommandDone,
+        body=body,
+        statuses=_COMMAND,
+    )
+
+
 ROUTES: Final = (
     Route("GET", "/incidents", "Incidents, newest first", list_incidents, shapes.IncidentPage, asking.IncidentsQuery),
     Route("GET", "/incidents/{id}", "One incident", get_incident, shapes.IncidentDetail),
@@ -255,6 +296,11 @@ ROUTES: Final = (
         body=asking.NoteBody,
         statuses=_COMMAND,
     ),
+    _verb("unacknowledge", "Give an incident back", unacknowledge_incident),
+    _verb("snooze", "Take an incident for a time", snooze_incident, asking.SnoozeBody),
+    _verb("assign", "Pass an incident on to a person", assign_incident, asking.WhomBody),
+    _verb("escalate", "Page the next step now", escalate_incident),
+    _verb("page", "Page one more person", page_person, asking.WhomBody),
     Route("GET", "/alerts", "Alerts that are remembered", list_alerts, shapes.AlertPage, asking.AlertsQuery),
     Route("GET", "/events", "Events of an entry, decided", list_events, shapes.EntryEvents, asking.EventsQuery),
     Route("GET", "/ledger", "Where every accepted event ended", get_ledger, shapes.Ledger),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from desk.commands import TEXT_MAX
 from desk.shapes import SeverityName
 from triage.model import AlertState, Phase, clean_text
+from triage.rulebook.durations import parse_duration
 
 PAGE_MAX: Final = 200
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX, description="How many items a page holds.")]
@@ -92,7 +93,25 @@ class NoteBody(CommandBody):
     text: Annotated[Text, Field(min_length=1, max_length=TEXT_MAX)]
 
 
-Verbs = Literal["acknowledge", "resolve", "note"]
+class WhomBody(CommandBody):
+    """Whom it is about: a person as oncall.yaml calls them."""
+
+    person: Annotated[Text, Field(min_length=1, max_length=200)]
+
+
+class SnoozeBody(CommandBody):
+    """For how long."""
+
+    duration: Annotated[str, Field(max_length=40, description="Like `30m`, `2h` or `1h30m`.")]
+
+    @field_validator("duration")
+    @classmethod
+    def _is_one(cls, text: str) -> str:
+        parse_duration(text)
+        return text
+
+
+Verbs = Literal["acknowledge", "resolve", "note", "unacknowledge", "snooze", "assign", "escalate", "page"]
 
 
 def label_filter(text: str) -> tuple[str, bool, str]:

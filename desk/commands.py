@@ -9,7 +9,7 @@ import msgspec
 
 from desk.context import Desk
 from desk.people import Person
-from triage.model import Command, Incident, Verb
+from triage.model import Command, Incident, Millis, Verb
 from triage.store import queries
 
 TEXT_MAX: Final = 4_000
@@ -31,9 +31,22 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 async def perform(
-    desk: Desk, verb: Verb, ref: str, person: Person, text: str = "", confirm: bool = False, request: str = ""
+    desk: Desk,
+    verb: Verb,
+    ref: str,
+    person: Person,
+    text: str = "",
+    confirm: bool = False,
+    request: str = "",
+    *,
+    whom: str = "",
+    duration: Millis = 0,
+    page: str = "",
 ) -> Outcome:
-    """Append the command and wait for its answer. Raises queries.Unknown, Ambiguous, DOWN, or StoreUnavailable."""
+    """Append the command and wait for its answer. Raises queries.Unknown, Ambiguous, DOWN, or StoreUnavailable.
+
+    `whom` is the person it is about, `duration` for how long, `page` the page whose link was used; see model.Command.
+    """
     incident = await queries.incident(desk.client, ref)
     command = Command(
         verb=verb,
@@ -43,6 +56,9 @@ async def perform(
         text=text,
         confirm=confirm,
         request=request or secrets.token_hex(8),
+        person=whom,
+        duration=duration,
+        page=page,
     )
     entry = await desk.appender.append(command, desk.clock())
     if not await queries.wait_decided(desk.client, entry, desk.settings.answer_wait_s):

@@ -61,7 +61,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     }
     if route.body is not None:
         content = {"application/json": {"schema": refs[route.body, "validation"]}}
-        operation["requestBody"] = {"required": "text" in _required(route.body), "content": content}
+        operation["requestBody"] = {"required": bool(_required(route.body)), "content": content}
     return operation
 
 

@@ -41,6 +41,8 @@ class Incident(BaseModel):
     rule: str
     earlier: str | None
     url: str
+    snoozed_until: Time | None = None
+    responders: list[str] = []
 
 
 class TimelineLine(BaseModel):

@@ -53,6 +53,8 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         rule=one.rule,
         earlier=short(one.earlier) or None,
         url=f"{external_url.rstrip('/')}/incidents/{short(one.key)}",
+        snoozed_until=_time(one.snoozed_until),
+        responders=list(one.responders),
     )
 
 

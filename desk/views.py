@@ -6,7 +6,7 @@ Views are for signed-in people, on loopback too. Each POST carries the session's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import quote
 
 from aiohttp import web
@@ -16,8 +16,9 @@ from desk.api import Office
 from desk.people import Person
 from desk.problems import Problem
 from desk.rendering import Renderer, static_type
-from triage.model import AlertState, Verb
-from triage.store import queries
+from triage.model import AlertState, Millis, Verb
+from triage.rulebook.durations import parse_duration
+from triage.store import queries, standing
 from triage.store import why as reasons
 from triage.store.appender import StoreUnavailable
 
@@ -29,9 +30,15 @@ DONE: Final = {
     "acknowledge": "You have it now.",
     "resolve": "Resolved.",
     "note": "Noted.",
+    "unacknowledge": "Nobody has it now; it pages again.",
+    "snooze": "You have it until the snooze is over.",
+    "assign": "They are being paged.",
+    "escalate": "The next step is being paged.",
+    "page": "They are being paged.",
     "pending": "It is in the journal. Triage has not come to it yet; this view shows it when it has.",
 }
 
+VERBS: Final = "|".join(get_args(asking.Verbs))
 FORM: Final = web.RequestKey("form", dict[str, str])
 View = Callable[[web.Request, Person], Awaitable[web.Response]]
 
@@ -45,8 +52,16 @@ def add_routes(app: web.Application, office: Office) -> None:
     app.router.add_post("/logout", house.signed_in(house.sign_out))
     app.router.add_get("/", house.signed_in(house.board))
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
-    app.router.add_post("/incidents/{id}/{verb:acknowledge|resolve|note}", house.signed_in(house.command))
+    app.router.add_post("/incidents/{id}/{verb:" + VERBS + "}", house.signed_in(house.command))
     app.router.add_get("/alerts", house.signed_in(house.alerts))
+
+
+def _duration(text: str) -> Millis:
+    """Return a duration that a form gave, 0 for none. Raises Problem 400."""
+    try:
+        return parse_duration(text) if text else 0
+    except ValueError as error:
+        raise Problem(400, "invalid", "The duration cannot be used", str(error)) from None
 
 
 class Views:
@@ -146,6 +161,7 @@ class Views:
         timeline = await queries.timeline(client, one.key, LINES_SHOWN, before)
         alerts = await queries.alerts_of(client, one.key, ALERTS_SHOWN, request.query.get("alerts"))
         why = await reasons.why(client, one.key, self._office.rulebooks)
+        rulebook = self._office.rulebooks.of(await standing.rules(client))
         return self._renderer.answer(
             "incident.html",
             status=status,
@@ -157,6 +173,7 @@ class Views:
             why=why,
             said=said,
             fault=fault,
+            people=sorted(rulebook.people),
         )
 
     async def command(self, request: web.Request, person: Person) -> web.Response:
@@ -165,7 +182,16 @@ class Views:
         verb = Verb(request.match_info["verb"])
         text = fields.get("text", "")[: commands.TEXT_MAX]
         ref = request.match_info["id"]
-        outcome = await commands.perform(self._desk, verb, ref, person, text, fields.get("confirm") == "yes")
+        outcome = await commands.perform(
+            self._desk,
+            verb,
+            ref,
+            person,
+            text,
+            fields.get("confirm") == "yes",
+            whom=fields.get("person", "").strip()[:200],
+            duration=_duration(fields.get("duration", "")),
+        )
         if outcome.ending == "asks":
             return self._renderer.answer(
                 "confirm.html", status=409, person=person, one=outcome.incident, verb=verb, said=text, asks=outcome.text

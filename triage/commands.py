@@ -1,56 +1,58 @@
-"""What people ask for: acknowledge, resolve, note. Each is answered: done, refused, or asked back."""
+"""What people ask for. Each command is answered: done, refused, or asked back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from triage import incidents, paging
+from triage import incidents, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
-DONE: Final = "done"
-REFUSED: Final = "refused"
+DONE: Final = responding.DONE
+REFUSED: Final = responding.REFUSED
 ASKS: Final = "asks"
 NOTE_MAX: Final = 4_000
 """Longest note, in characters; the rest is cut, and the note says so."""
 
+_WORKING: Final = frozenset({Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING})
+_OPEN: Final = _WORKING | {Phase.MONITORING}
+_ANY: Final = frozenset(Phase)
+ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
+    Verb.ACKNOWLEDGE: _OPEN,
+    Verb.UNACKNOWLEDGE: _WORKING,
+    Verb.SNOOZE: _WORKING,
+    Verb.ASSIGN: _WORKING,
+    Verb.ESCALATE: _WORKING,
+    Verb.PAGE: _OPEN,
+    Verb.RESOLVE: _ANY,  # once more is no harm, and is answered as done
+    Verb.NOTE: _ANY,
+    Verb.MISTAP: _ANY,
+}
+"""In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
+
 
 def obey(scene: Scene, command: Command) -> Answer:
     """Do what a person asks, and say what became of it."""
-    if scene.draft.incident(command.incident) is None:
+    known = scene.draft.incident(command.incident)
+    if known is None:
         return Answer(REFUSED, f"there is no incident {short(command.incident)}")
+    if known.phase not in ALLOWED[command.verb]:
+        return Answer(REFUSED, _not_now(known, command.verb))
     incident = scene.draft.edit_incident(command.incident)
-    incident.human_at = scene.now
+    if command.verb is not Verb.MISTAP:
+        incident.human_at = scene.now
     incident.changed_at = scene.now
-    if command.verb is Verb.ACKNOWLEDGE:
-        return _acknowledge(scene, incident, command)
-    if command.verb is Verb.RESOLVE:
-        return _resolve(scene, incident, command)
-    return _note(scene, incident, command)
+    return _DO[command.verb](scene, incident, command)
 
 
-def _acknowledge(scene: Scene, incident: Incident, command: Command) -> Answer:
+def _not_now(incident: Incident, verb: Verb) -> str:
     if incident.phase in ENDED:
-        return Answer(REFUSED, f"incident {short(incident.key)} has ended already ({incident.phase})")
-    if incident.acked_by == command.by:
-        return Answer(DONE, f"{command.by} has it already")
-    before = incident.acked_by
-    incident.acked_by, incident.acked_at = command.by, scene.now
-    incident.last_acker = command.by
-    incident.lead = ""
-    if incident.phase is Phase.DETECTED:
-        incident.phase = Phase.TRIAGED
-    incident.page_at = None
-    for timer in ("page", "notify"):
-        scene.draft.timer(f"{timer}:{incident.key}", None)
-    paging.cancel_pending(scene, incident)
-    taken = f", taken over from {before}" if before else ""
-    said = f": {command.text[:NOTE_MAX]}" if command.text else ""
-    scene.line(incident, "acknowledged", f"{command.by} has it (by {command.via}){taken}{said}", by=command.by)
-    after = scene.rulebook.defaults.remind_after.get(incident.severity.name)
-    if after is not None:
-        scene.draft.timer(f"remind:{incident.key}", scene.now + after)
-    return Answer(DONE, f"{command.by} has it")
+        return f"incident {short(incident.key)} has ended already ({incident.phase})"
+    return (
+        f"nothing of incident {short(incident.key)} fires any more ({incident.phase}): {verb} would change nothing; "
+        "page a person, write a note, or resolve it"
+    )
 
 
 def _resolve(scene: Scene, incident: Incident, command: Command) -> Answer:
@@ -73,3 +75,16 @@ def _note(scene: Scene, incident: Incident, command: Command) -> Answer:
         text = f"{text[:NOTE_MAX]}… (cut at {NOTE_MAX} characters)"
     scene.line(incident, "note", text, by=command.by)
     return Answer(DONE, "noted")
+
+
+_DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
+    Verb.ACKNOWLEDGE: responding.acknowledge,
+    Verb.UNACKNOWLEDGE: responding.unacknowledge,
+    Verb.SNOOZE: responding.snooze,
+    Verb.ASSIGN: responding.assign,
+    Verb.ESCALATE: responding.escalate,
+    Verb.PAGE: responding.page,
+    Verb.RESOLVE: _resolve,
+    Verb.NOTE: _note,
+    Verb.MISTAP: responding.mistap,
+}

@@ -53,7 +53,7 @@ from triage.model import (
 from triage.rulebook import Rulebook
 from triage.scene import Scene
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 

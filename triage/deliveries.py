@@ -63,6 +63,8 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
         return
     if effect.attempt == 1 and paging.next_method(scene, incident, effect):
         return
+    if effect.step > paging.LAST_STEP:  # somebody was asked to join: the escalation goes its own way
+        return
     if not incident.pending and incident.page_at is not None and incident.page_at > scene.now:
         scene.line(incident, "escalated", "nobody of this step could be reached: the next step begins now")
         incident.page_at = scene.now

@@ -113,12 +113,20 @@ class Verb(enum.StrEnum):
     ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
     NOTE = "note"
+    UNACKNOWLEDGE = "unacknowledge"
+    SNOOZE = "snooze"
+    ASSIGN = "assign"
+    ESCALATE = "escalate"
+    PAGE = "page"
+    MISTAP = "mistap"
+    """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 
 
 class Command(msgspec.Struct, array_like=True, gc=False):
     """A person (or a token) asks for something. `incident` is the full key; `confirm` answers a question asked before.
 
-    `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …).
+    `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
+    about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "".
     """
 
     verb: Verb
@@ -128,6 +136,9 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     text: str = ""
     confirm: bool = False
     request: str = ""
+    person: str = ""
+    duration: Millis = 0
+    page: str = ""
 
 
 class Ending(enum.StrEnum):
@@ -334,7 +345,9 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     episode (the last acknowledger, when it fires again). `pending` holds the ids of pages not yet delivered, `told`
     everybody who was paged; `paged` tells whether this episode has paged yet. `joined` counts alerts that joined since
     the acknowledger was last told; `lines` the lines of the timeline; `example` is the fingerprint of the alert that
-    gave the title.
+    gave the title. `lead_why` says why the lead is paged first ("": they had it last). `snoozed_until`: acknowledged
+    only until then. `responders` took it, were given it or were asked to join; `added` counts those asked to join.
+    `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page.
     """
 
     key: str
@@ -377,6 +390,12 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     joined: int = 0
     tallied: bool = False
     paged: bool = False
+    lead_why: str = ""
+    snoozed_until: Millis | None = None
+    responders: tuple[str, ...] = ()
+    added: int = 0
+    answered: tuple[str, ...] = ()
+    mistaps: dict[str, int] = {}
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -35,7 +35,7 @@ TOPICS_MAX: Final = 30
 """How many topics the operators are told of in an hour: alert text can make up topics without end."""
 _ASLEEP: Final = "Nobody was woken."
 LAST_STEP: Final = 999
-"""The step number of the last resort."""
+"""The step number of the last resort. Greater ones belong to people whom somebody asked to join."""
 
 
 def pages_people(severity: Severity) -> bool:
@@ -56,7 +56,7 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         return
     incident.episode += 1
     incident.round, incident.step, incident.paged = 0, -1, False
-    incident.acked_by, incident.acked_at = "", None
+    let_go(scene, incident)
     incident.page_at = scene.now + wait
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
     if wait:
@@ -108,18 +108,35 @@ def stop(scene: Scene, incident: Incident) -> None:
     incident.page_at = None
     for timer in ("page", "remind", "notify", "joined"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
+    end_snooze(scene, incident)
     incident.joined = 0
     cancel_pending(scene, incident)
 
 
-def cancel_pending(scene: Scene, incident: Incident) -> None:
-    """Withdraw the pages that no provider has taken yet."""
+def let_go(scene: Scene, incident: Incident) -> None:
+    """Nobody has it any more, snoozed or not."""
+    incident.acked_by, incident.acked_at = "", None
+    end_snooze(scene, incident)
+
+
+def end_snooze(scene: Scene, incident: Incident) -> None:
+    """Whoever has it has it without an end, or nobody does."""
+    if incident.snoozed_until is not None:
+        incident.snoozed_until = None
+        scene.draft.timer(f"snooze:{incident.key}", None)
+
+
+def cancel_pending(scene: Scene, incident: Incident, keep_asked: bool = False) -> None:
+    """Withdraw the pages that no provider has taken yet; with `keep_asked` not those that a person asked for."""
+    kept: list[str] = []
     for effect_id in incident.pending:
         effect: Effect | None = scene.draft.get((EFFECT, effect_id))
-        if effect is not None:
+        if effect is not None and keep_asked and effect.step > LAST_STEP:
+            kept.append(effect_id)
+        elif effect is not None:
             scene.draft.put((EFFECT, effect_id), None)
             scene.line(incident, "withdrawn", f"page to {effect.person} withdrawn before it was delivered", minor=True)
-    incident.pending = ()
+    incident.pending = tuple(kept)
 
 
 def fire(scene: Scene, incident: Incident) -> None:
@@ -135,11 +152,10 @@ def fire(scene: Scene, incident: Incident) -> None:
     policy = _policy(scene, incident)
     steps = policy.steps_for(incident.severity)
     if incident.lead:
-        lead, incident.lead = incident.lead, ""
+        lead, why = incident.lead, incident.lead_why or "had it last"
+        incident.lead = incident.lead_why = ""
         if lead in scene.rulebook.people:
-            _page_step(
-                scene, incident, Step((lead,), steps[0].wait if steps else 5 * MINUTE), policy, late, "had it last"
-            )
+            _page_step(scene, incident, Step((lead,), steps[0].wait if steps else 5 * MINUTE), policy, late, why)
             return
     incident.step += 1
     if incident.step >= len(steps):
@@ -253,6 +269,45 @@ def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, 
     return 1
 
 
+def page_first(scene: Scene, incident: Incident, name: str, why: str) -> None:
+    """Begin a new episode in which one person is paged before step 1; low severities page that person alone."""
+    cancel_pending(scene, incident)
+    let_go(scene, incident)
+    if pages_people(incident.severity):
+        incident.lead, incident.lead_why = name, why
+        begin(scene, incident)
+    elif not page_asked(scene, incident, name, why):
+        begin(scene, incident)
+
+
+def page_asked(scene: Scene, incident: Incident, name: str, why: str) -> int:
+    """Page one person beside the escalation. Return how many pages were made: 0 without a contact method."""
+    incident.added += 1
+    return _page(scene, incident, name, LAST_STEP + incident.added, 0, why)
+
+
+def hurry(scene: Scene, incident: Incident) -> None:
+    """Page the next step at once; an escalation that was at its end, or never began, begins anew."""
+    let_go(scene, incident)
+    if not incident.episode or incident.round >= _policy(scene, incident).rounds:
+        begin(scene, incident)
+        return
+    incident.page_at = scene.now
+    scene.draft.timer(f"page:{incident.key}", incident.page_at)
+
+
+def wake(scene: Scene, incident: Incident) -> None:
+    """The timer `snooze:<incident>` is due: page again, the snoozer first."""
+    until, who = incident.snoozed_until, incident.acked_by
+    if until is None or not who or incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        return
+    if until > scene.now:
+        scene.draft.timer(f"snooze:{incident.key}", until)
+        return
+    scene.line(incident, "snooze-over", f"{who} had snoozed it until now")
+    page_first(scene, incident, who, "snoozed it until now")
+
+
 def next_method(scene: Scene, incident: Incident, failed: Effect) -> bool:
     """Page the same person by their next contact method. Return whether there was one."""
     why = f"{failed.target.partition(':')[0]} failed; {failed.facts.get('why', '').partition(', ')[2]}"
@@ -361,7 +416,7 @@ def tell_joined(scene: Scene, incident: Incident) -> None:
 
 def remind(scene: Scene, incident: Incident) -> None:
     """The timer `remind:<incident>` is due: acknowledged and forgotten, so page again from the acknowledger."""
-    if incident.phase is not Phase.TRIAGED or not incident.acked_by:
+    if incident.phase is not Phase.TRIAGED or not incident.acked_by or incident.snoozed_until is not None:
         return
     after = scene.rulebook.defaults.remind_after.get(incident.severity.name)
     if after is None or incident.human_at is None:

@@ -99,6 +99,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "notify": paging.notify_step,
     "joined": paging.tell_joined,
     "remind": paging.remind,
+    "snooze": paging.wake,
     "after": raises.fire,
     "settle": _settle,
     "forget": _forget,

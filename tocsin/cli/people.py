@@ -94,26 +94,44 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _verb(name: str, path: str, help_: str) -> Callable[..., None]:
+def _verb(name: str, path: str, help_: str, given: str = "") -> Callable[..., None]:
+    """Make a command; `given` is the field of the API that its second argument fills, if it has one."""
+
     @click.command(name, help=help_)
     @click.argument("incident")
     @click.option("-m", "--message", default="", help="A note for the timeline.")
     @click.option("--confirm", is_flag=True, help="Yes to the question that was asked before.")
     @with_settings(CLIENT)
-    def command(settings: Settings, incident: str, message: str, confirm: bool) -> None:
+    def command(settings: Settings, incident: str, message: str, confirm: bool, **more: str) -> None:
         from tocsin.remote import Remote
 
         with explained():
-            answer = Remote(settings).post(
-                f"/api/v1/incidents/{incident}/{path}", {"text": message, "confirm": confirm}
-            )
+            body = {"text": message, "confirm": confirm, **more}
+            answer = Remote(settings).post(f"/api/v1/incidents/{incident}/{path}", body)
         click.echo(f"{incident}: {plain(str(answer.body['text']))}")
 
-    return command
+    return click.argument(given)(command) if given else command
 
 
 ack = _verb("ack", "acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.")
 resolve = _verb("resolve", "resolve", "Resolve an incident. While alerts still fire it asks; --confirm means it.")
+unack = _verb(
+    "unack", "unacknowledge", "Give an incident back; it pages again. Nobody has it, and paging begins at step 1."
+)
+snooze = _verb(
+    "snooze",
+    "snooze",
+    "Take an incident for a time. DURATION is like 30m or 2h; then it pages again, you first.",
+    "duration",
+)
+assign = _verb(
+    "assign",
+    "assign",
+    "Pass an incident on to a person. They are paged, and nobody has it until they take it.",
+    "person",
+)
+escalate = _verb("escalate", "escalate", "Page the next step now. Whoever has the incident no longer does.")
+page = _verb("page", "page", "Page one more person, beside the escalation and whoever has the incident.", "person")
 
 
 @click.command()
