@@ -7,6 +7,7 @@ nobody else: each place has its own few seats, and a send that takes too long is
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import secrets as random
@@ -90,6 +91,9 @@ class Deliver:
         self._limit_s = limit_s
         self._lease_ms = lease_ms
         self._on_their_way: dict[str, Sending] = {}
+        # Sends that took too long. Should the provider take one after all, that is reported, and no copy is sent.
+        self._given_up: dict[str, Sending] = {}
+        self._taken_late: set[str] = set()
         self._unreported: list[tuple[Result, str]] = []
         self._ended: queue.SimpleQueue[tuple[str, Delivery | BaseException | None]] = queue.SimpleQueue()
         # By ticket, taken away by the sending thread itself: one that was given up still sits before its provider.
@@ -102,7 +106,7 @@ class Deliver:
 
         Raises redis.RedisError when the store is away; claims then end with their leases.
         """
-        reported = self._report_again()
+        reported = self._report_again() + self._hear()
         until = time.monotonic() + for_s
         while True:
             if time.monotonic() < until and not self._stop():
@@ -121,7 +125,7 @@ class Deliver:
 
         def wanted(effect: Effect) -> bool:
             place = place_of(effect.target)
-            if taken_seats[place] >= SEATS_PER_PLACE:
+            if effect.id in self._taken_late or taken_seats[place] >= SEATS_PER_PLACE:
                 return False
             taken_seats[place] += 1
             return True
@@ -186,24 +190,33 @@ class Deliver:
     def _finish(self) -> int:
         """Wait a moment for sends to end, report those, and those that took too long. Return how many."""
         reported = 0
-        try:
+        with contextlib.suppress(queue.Empty):
             reported += self._close(*self._ended.get(timeout=LOOK_S))
-            while not self._ended.empty():
-                reported += self._close(*self._ended.get_nowait())
-        except queue.Empty:
-            pass
+        reported += self._hear()
         latest = time.monotonic() - self._limit_s
         for late in [one for one in self._on_their_way.values() if one.since < latest]:
             reason = f"no answer within {self._limit_s:g} s"
             reported += self._close(late.ticket, Delivery(Ending.TRY_AGAIN, reason, ambiguous=True))
+            self._given_up[late.ticket] = late
+        return reported
+
+    def _hear(self) -> int:
+        """Report the sends that have ended by now. Return how many."""
+        reported = 0
+        while not self._ended.empty():
+            reported += self._close(*self._ended.get_nowait())
         return reported
 
     def _close(self, ticket: str, ended: Delivery | BaseException | None) -> int:
         sending = self._on_their_way.pop(ticket, None)
-        if sending is None or ended is None:
-            return 0  # given up before, and that result stands; or never sent, and the claim ends with its lease
+        late = self._given_up.pop(ticket, None)
         if isinstance(ended, BaseException):
             raise ended
+        if late is not None and ended is not None and ended.ending is Ending.DELIVERED:
+            sending = late
+            self._taken_late.add(late.effect.id)
+        if sending is None or ended is None:
+            return 0  # given up before, and that result stands; or never sent, and the claim ends with its lease
         took = int((time.monotonic() - sending.since) * 1_000)
         return self._report(sending.effect, ended, sending.token, took)
 

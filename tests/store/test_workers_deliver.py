@@ -123,10 +123,25 @@ def test_a_send_that_takes_too_long_is_ambiguous_and_keeps_its_seat(client: redi
     [result] = decide(client)
     assert (result.ending, result.ambiguous) == (Ending.TRY_AGAIN, True)
     assert "0.1 s" in result.reason
+    slow.answer = Delivery(Ending.TRY_AGAIN, "busy")
     slow.open.set()
-    wait_for(lambda: slow.inside == 0)
+    wait_for(lambda: not one._ended.empty())
     one.pump()
     assert [message.possible_repeat for message in slow.messages] == [False, True]
+
+
+def test_a_message_that_is_taken_after_the_limit_is_reported_and_not_sent_again(client: redis.Redis) -> None:
+    slow = Watched()
+    slow.open.clear()
+    commit(client, effect("a"))
+    one = deliver(client, slow, limit_s=0.1)
+    one.pump()
+    decide(client)
+    slow.open.set()
+    wait_for(lambda: not one._ended.empty())
+    one.pump()
+    assert [message.possible_repeat for message in slow.messages] == [False]
+    assert [(result.attempt, result.ending) for result in results(client)] == [(0, Ending.DELIVERED)]
 
 
 def test_an_answer_after_the_limit_does_not_end_the_next_attempt(client: redis.Redis) -> None:
@@ -138,9 +153,11 @@ def test_an_answer_after_the_limit_does_not_end_the_next_attempt(client: redis.R
     decide(client)
     one.pump()
     assert len(slow.ids) == 2
+    slow.answer = Delivery(Ending.TRY_AGAIN, "busy")
     slow.open.set()
     decide(client)
-    wait_for(lambda: slow.inside == 0)
+    wait_for(lambda: one._ended.qsize() == 2)
+    slow.answer = Delivery(Ending.DELIVERED, "taken")
     one.pump()
     assert [(result.attempt, result.ending) for result in results(client)] == [(2, Ending.DELIVERED)]
 
