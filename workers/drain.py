@@ -28,7 +28,7 @@ from workers.lines import write_lines
 BATCH_EVENTS: Final = 2_048
 """A batch is committed when it holds this many events."""
 READ_ENTRIES: Final = 512
-"""How many entries are read from the journal at once."""
+"""How many entries are read from the journal at once; fewer where they are large, to bound what waits in memory."""
 LEASE_MS: Final = 5_000
 """How long a lease lives without renewal: after a drain is killed, another takes over within this time."""
 NEVER: Final[Millis] = 1 << 62
@@ -71,6 +71,7 @@ class Drain:
         self._rules_digest = ""
         self._renewed = 0.0
         self._commits = 0
+        self._largest = 1
         self.drop()
 
     def drop(self) -> None:
@@ -211,7 +212,10 @@ class Drain:
     def _read(self, cursor: Cursor, block_ms: int | None) -> list[Entry]:
         """Return the next batch. Ticks begin one, since they need committed timers; new rules end one."""
         if not self._ahead:
-            self._ahead = journal.read(self._client, cursor.entry, READ_ENTRIES, self._until_next_timer(block_ms))
+            count = max(1, min(READ_ENTRIES, BATCH_EVENTS // self._largest))
+            self._ahead = journal.read(self._client, cursor.entry, count, self._until_next_timer(block_ms))
+            sizes = [len(entry.body.events) for entry in self._ahead if isinstance(entry.body, Events)]
+            self._largest = max(sizes, default=1) or 1
         batch: list[Entry] = []
         events = 0
         for entry in self._ahead:
