@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from statistics import median
 
 import msgspec
 
@@ -13,7 +14,7 @@ from bench.alerts import Alert
 from ingest.adapter import Request
 from ingest.adapters import load
 from triage.model import Event
-from triage.rulebook import compile_files
+from triage.rulebook import Rulebook, compile_files
 from triage.rulebook.types import Source
 
 
@@ -47,26 +48,17 @@ def severity_yaml(number: int, chance: random.Random) -> str:
     return "\n".join(lines) + "\n"
 
 
-def events(number: int, rules: int, chance: random.Random, seed: str) -> list[Event]:
-    """Return events as the door makes them; half of them meet a rule."""
-    source = Source("alertmanager", "alertmanager")
-    read = load("alertmanager").read
-    found: list[Event] = []
-    while len(found) < number:
-        some = [
-            Alert(
-                f"{seed}{len(found)}x{index}",
-                f"service-{chance.randrange(2 * rules)}",
-                f"Name{seed}{index}{len(found)}",
-            )
-            for index in range(min(100, number - len(found)))
-        ]
-        found += read(Request(source=source, at=0, body=alerts.body(alerts.WEBHOOK, some))).events
-    return found
+def body(number: int, rules: int, chance: random.Random, seed: str) -> bytes:
+    """Return a body of alerts that no rulebook has seen; half of them meet a rule."""
+    some = [
+        Alert(f"{seed}x{index}", f"service-{chance.randrange(2 * rules)}", f"Name{seed}{index}")
+        for index in range(number)
+    ]
+    return alerts.body(alerts.WEBHOOK, some)
 
 
-def measure(numbers: tuple[int, ...], samples: int = 6_000, rounds: int = 3) -> list[Cost]:
-    """Return the costs by number of rules; of each the best of the rounds, taken in turn."""
+def measure(numbers: tuple[int, ...], turns: int = 60) -> list[Cost]:
+    """Return the costs by number of rules: medians over turns of 100 events, as many as wait in a small batch."""
     chance = random.Random(7)
     books = []
     for number in numbers:
@@ -74,19 +66,24 @@ def measure(numbers: tuple[int, ...], samples: int = 6_000, rounds: int = 3) -> 
         started = time.perf_counter()
         book = compile_files({"severity.yaml": text})
         books.append((number, book, (time.perf_counter() - started) * 1_000))
-    fresh: dict[int, float] = {}
-    known: dict[int, float] = {}
-    for turn in range(rounds):
+    fresh: dict[int, list[float]] = {number: [] for number in numbers}
+    known: dict[int, list[float]] = {number: [] for number in numbers}
+    for turn in range(turns):
         for number, book, _ in books:
-            some = events(samples, number, chance, f"r{turn}")
-            fresh[number] = min(fresh.get(number, 1e9), _cost(book.verdict, some))
-            known[number] = min(known.get(number, 1e9), _cost(book.verdict, some[-2_000:]))
-    return [Cost(number, fresh[number], known[number], took) for number, _, took in books]
+            raw = body(100, number, chance, f"t{turn}n{number}")
+            fresh[number].append(_cost(book, events(raw)))
+            known[number].append(_cost(book, events(raw)))
+    return [Cost(number, median(fresh[number]), median(known[number]), took) for number, _, took in books]
 
 
-def _cost(verdict: object, some: list[Event]) -> float:
-    ask = verdict
+def events(raw: bytes) -> list[Event]:
+    """Return the events of a body, as the door makes them."""
+    return load("alertmanager").read(Request(source=Source("alertmanager", "alertmanager"), at=0, body=raw)).events
+
+
+def _cost(book: Rulebook, some: list[Event]) -> float:
+    ask = book.verdict
     started = time.perf_counter()
     for event in some:
-        ask("alertmanager", event)  # type: ignore[operator]
+        ask("alertmanager", event)
     return (time.perf_counter() - started) / len(some) * 1e6

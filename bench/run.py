@@ -22,7 +22,7 @@ if __package__ in (None, ""):  # `python bench/run.py`
 from bench import latency, load, report, rules, storm, systems, throughput
 from bench.report import Row
 from bench.systems import CannotMeasure, Tocsin
-from bench.throughput import ALERTMANAGER, EMPTY, TOCSIN, TOCSIN_API, Case
+from bench.throughput import ALERTMANAGER, DOOR, EMPTY, TOCSIN, TOCSIN_API, Case
 from tocsin import valkey
 
 PARTS = ("rules", "throughput", "latency", "storm")
@@ -141,7 +141,8 @@ def throughput_rows(cases: list[Case]) -> list[Row]:
     rows = [
         ratio("accepted/s, bodies of 1, by Alertmanager", one, "accepted", 0.6, TOCSIN, ALERTMANAGER),
         ratio("… both on /api/v2/alerts", one, "accepted", 0.6, TOCSIN_API, ALERTMANAGER),
-        ratio("accepted/s, bodies of 1, by aiohttp's empty handler", one, "accepted", 0.3, TOCSIN, EMPTY),
+        ratio("accepted/s, bodies of 1, door alone, by aiohttp's empty handler", one, "accepted", 0.3, DOOR, EMPTY),
+        ratio("… with the drain at work on the same cores", one, "accepted", None, TOCSIN, EMPTY),
         ratio("accepted/s, bodies of 64, by Alertmanager", many, "accepted", 1.0, TOCSIN, ALERTMANAGER),
         ratio("… both on /api/v2/alerts", many, "accepted", 1.0, TOCSIN_API, ALERTMANAGER),
         ratio(

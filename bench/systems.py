@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -194,6 +195,18 @@ class Tocsin(System):
     client: redis.Redis
     pages: Path
     folder: Path
+
+    @contextlib.contextmanager
+    def workers_held(self) -> Iterator[None]:
+        """Hold the drain and the deliverers still, so that only the door and the store work."""
+        held = [pid for pid in family(self.process.pid) if role(pid) in {"drain", "deliver"}]
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in held:
+                os.kill(pid, signal.SIGCONT)
 
     def ledger(self) -> tuple[int, Ledger]:
         """Return how many events were accepted, and where those decided so far ended."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -19,7 +19,13 @@ EMPTY: Final = "empty"
 ALERTMANAGER: Final = "alertmanager"
 TOCSIN: Final = "tocsin"
 TOCSIN_API: Final = "tocsin-api"
-PATHS: Final = {TOCSIN: "/v1/events/alertmanager", TOCSIN_API: "/api/v2/alerts", ALERTMANAGER: "/api/v2/alerts"}
+DOOR: Final = "door"
+PATHS: Final = {
+    TOCSIN: "/v1/events/alertmanager",
+    DOOR: "/v1/events/alertmanager",
+    TOCSIN_API: "/api/v2/alerts",
+    ALERTMANAGER: "/api/v2/alerts",
+}
 
 
 @dataclass
@@ -79,7 +85,7 @@ def cases(seconds: float) -> list[Case]:
     """Return the loads: bodies of 1 over 64 connections; bodies of 64 over 16, all new or 95 % repeats."""
     everybody = (ALERTMANAGER, TOCSIN, TOCSIN_API)
     return [
-        Case("1", Load(alerts.API, 1, 0, 64, seconds), (EMPTY, *everybody)),
+        Case("1", Load(alerts.API, 1, 0, 64, seconds), (EMPTY, DOOR, *everybody)),
         Case("64", Load(alerts.API, 64, 0, 16, seconds), everybody),
         Case("64 repeats", Load(alerts.API, 64, 95, 16, seconds), (ALERTMANAGER, TOCSIN)),
     ]
@@ -99,7 +105,7 @@ def measure(folder: Path, rounds: int, seconds: float) -> Iterator[tuple[str, li
 
 
 def _run(who: str, wanted: Load, tocsin: Tocsin, folder: Path, seed: str) -> Round:
-    if who in (TOCSIN, TOCSIN_API):
+    if who in (TOCSIN, TOCSIN_API, DOOR):
         return _tocsin(who, wanted, tocsin, folder, seed)
     with ExitStack() as stack:
         if who == EMPTY:
@@ -122,14 +128,15 @@ def pool_bodies(shape: str) -> list[bytes]:
 
 
 def _tocsin(who: str, wanted: Load, tocsin: Tocsin, folder: Path, seed: str) -> Round:
-    shape = alerts.WEBHOOK if who == TOCSIN else alerts.API
+    shape = alerts.API if who == TOCSIN_API else alerts.WEBHOOK
     url = tocsin.url + PATHS[who]
     if wanted.repeats:
         load.post_all(url, pool_bodies(shape))
     already, _ = tocsin.ledger()
     tocsin.wait_decided(already)
     before, began = tocsin.cpu_s(), time.monotonic()
-    sent = load.wrk(url, Load(shape, wanted.size, wanted.repeats, wanted.connections, wanted.seconds), seed, folder)
+    with tocsin.workers_held() if who == DOOR else nullcontext():
+        sent = load.wrk(url, replace(wanted, shape=shape), seed, folder)
     accepted = tocsin.ledger()[0] - already
     if accepted < sent.alerts:
         raise CannotMeasure(f"{sent.alerts} alerts were answered 202, and only {accepted} are counted as accepted")
