@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import redis
@@ -213,7 +213,7 @@ class Deliver:
         if isinstance(ended, BaseException):
             raise ended
         if late is not None and ended is not None and ended.ending is Ending.DELIVERED:
-            sending = late
+            sending = replace(late, token=f"{late.token}-late")
             self._taken_late.add(late.effect.id)
         if sending is None or ended is None:
             return 0  # given up before, and that result stands; or never sent, and the claim ends with its lease
