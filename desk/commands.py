@@ -42,10 +42,11 @@ async def perform(
     whom: str = "",
     duration: Millis = 0,
     page: str = "",
+    tries: int = 0,
 ) -> Outcome:
     """Append the command and wait for its answer. Raises queries.Unknown, Ambiguous, DOWN, or StoreUnavailable.
 
-    `whom` is the person it is about, `duration` for how long, `page` the page whose link was used; see model.Command.
+    `whom` is the person it is about, `duration` for how long, `page` and `tries` belong to links; see model.Command.
     """
     incident = await queries.incident(desk.client, ref)
     command = Command(
@@ -59,6 +60,7 @@ async def perform(
         person=whom,
         duration=duration,
         page=page,
+        tries=tries,
     )
     entry = await desk.appender.append(command, desk.clock())
     if not await queries.wait_decided(desk.client, entry, desk.settings.answer_wait_s):

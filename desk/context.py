@@ -25,8 +25,8 @@ class Settings:
 
     `tokens`: name → SHA-256 (hex) of the token that signs that name in. `external_url`: how browsers reach this desk
     ("" when nobody said). `open_reads`: reading the API needs no token; only ever set when bound to loopback without an
-    external URL. `data_loss_accepted`: what the store may lose, since the operator overrode the preflight; every
-    view says so.
+    external URL. `link_secret` signs the links of pages; empty: none is taken. `data_loss_accepted`: what the store may
+    lose, since the operator overrode the preflight; every view says so.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Settings:
     data_loss_accepted: str = ""
     version: str = "0.1.0"
     answer_wait_s: float = 2.0
+    link_secret: bytes = b""
     streams_max: int = 200
 
     @property

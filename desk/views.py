@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import asking, commands, people, problems, reading, signing
+from desk import answering, asking, commands, people, problems, reading, signing
 from desk.api import Office
 from desk.people import Person
 from desk.problems import Problem
@@ -54,6 +54,8 @@ def add_routes(app: web.Application, office: Office) -> None:
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
     app.router.add_post("/incidents/{id}/{verb:" + VERBS + "}", house.signed_in(house.command))
     app.router.add_get("/alerts", house.signed_in(house.alerts))
+    app.router.add_get("/a/{token}", house.caught(house.link))
+    app.router.add_post("/a/{token}", house.caught(house.answer))
 
 
 def _duration(text: str) -> Millis:
@@ -122,6 +124,12 @@ class Views:
 
     async def sign_out(self, _request: web.Request, person: Person) -> web.Response:
         return await signing.sign_out(self._office, person)
+
+    async def link(self, request: web.Request) -> web.Response:
+        return await answering.show(self._desk, self._renderer, request)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        return await answering.answer(self._desk, self._renderer, request)
 
     async def static(self, request: web.Request) -> web.Response:
         """Answer the style, the script or the icon. Their address carries a stamp, so they may be kept."""

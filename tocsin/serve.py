@@ -145,6 +145,7 @@ class Receiver:
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),
                 version=__version__,
+                link_secret=starting.link_secret(settings.storage_path, settings.web_link_secret),
             ),
             wall_clock,
         )

@@ -166,6 +166,13 @@ class Settings:
     web_external_url: str = _setting(
         "web.external-url", "", "URL under which people reach Tocsin, for links in messages.", _url, shown="(none)"
     )
+    web_link_secret: str = _setting(
+        "web.link-secret",
+        "",
+        "Secret that signs the links in pages; the same for every serve and work.",
+        secret=True,
+        shown="the text of <storage.path>/link.secret",
+    )
     web_max_body: int = _setting("web.max-body", "4MiB", "Largest body, before and after unpacking.", _size)
     web_max_nesting: int = _setting("web.max-nesting", "64", "Deepest nesting of a JSON body.", _number(4, 64))
     web_max_dead_letter: int = _setting(

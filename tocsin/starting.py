@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 TOKEN_FILE: Final = "admin.token"  # noqa: S105  the name of the file, not a token
+LINK_FILE: Final = "link.secret"
+"""What signs the links in pages."""
 SOURCE_TOKEN_FILE: Final = "source.token"  # noqa: S105  likewise
 """A token for senders. It is in force once its SHA-256 stands in sources.yaml."""
 URL_FILE: Final = "web.url"
@@ -71,6 +76,34 @@ def write_token(storage: Path, name: str = TOKEN_FILE) -> Written:
     with os.fdopen(number, "w", encoding="ascii") as out:
         out.write(secrets.token_urlsafe(32) + "\n")
     return Written(wrote=[path])
+
+
+def link_secret(storage: Path, given: str = "") -> bytes:
+    """Return the secret that signs links: the given one, else the one in `storage`, made if there is none.
+
+    Empty when it can neither be read nor written: then pages carry no link that acknowledges.
+    """
+    if given:
+        return hashlib.sha256(given.encode()).digest()
+    path = storage / LINK_FILE
+    with contextlib.suppress(OSError):
+        if not path.exists():
+            _make_secret(storage, path)
+    text = read_token(storage, LINK_FILE)
+    return hashlib.sha256(text.encode()).digest() if text else b""
+
+
+def _make_secret(storage: Path, path: Path) -> None:
+    """Write a secret whole or not at all: another process may be doing the same, and one must win for both."""
+    storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number, draft = tempfile.mkstemp(dir=storage)
+    try:
+        with os.fdopen(number, "w", encoding="ascii") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
 
 
 def read_token(storage: Path, name: str = TOKEN_FILE) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from tocsin import settings as environment
+from tocsin import starting
 from tocsin.settings import Settings
 from tocsin.trust import trust_store
 from triage.store.retention import Retention
@@ -22,7 +23,8 @@ def run(settings: Settings, role: str) -> None:
     if role == DRAIN:
         processes.drain_process(settings.redis_url, retention_of(settings))
     else:
-        processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url)
+        secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
+        processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret)
 
 
 def retention_of(settings: Settings) -> Retention:

@@ -126,7 +126,8 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     """A person (or a token) asks for something. `incident` is the full key; `confirm` answers a question asked before.
 
     `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
-    about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "".
+    about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "",
+    `tries` how many wrong numbers had been tapped behind it when its choice was shown.
     """
 
     verb: Verb
@@ -139,6 +140,7 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     person: str = ""
     duration: Millis = 0
     page: str = ""
+    tries: int = 0
 
 
 class Ending(enum.StrEnum):

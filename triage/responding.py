@@ -29,7 +29,7 @@ NAMES_SHOWN: Final = 10
 def acknowledge(scene: Scene, incident: Incident, command: Command) -> Answer:
     """Take it. By the link of a page it is taken only from nobody: who has it already keeps it."""
     if command.page:
-        fault = _link_fault(incident, command.page)
+        fault = _link_fault(incident, command.page, command.tries)
         if fault:
             return Answer(REFUSED, fault)
         incident.answered = (*incident.answered, command.page)
@@ -62,11 +62,13 @@ def _take(scene: Scene, incident: Incident, command: Command, until: str = "") -
         scene.draft.timer(f"remind:{incident.key}", scene.now + after)
 
 
-def _link_fault(incident: Incident, page: str) -> str:
+def _link_fault(incident: Incident, page: str, tries: int) -> str:
     if page in incident.answered:
         return "this link was used already; each works once"
     if incident.mistaps.get(page, 0) >= MISTAPS_MAX:
         return f"{MISTAPS_MAX} wrong numbers were tapped: this link is no longer taken"
+    if incident.mistaps.get(page, 0) != tries:  # several numbers at once: nobody read them
+        return "a wrong number was tapped meanwhile; open the link again"
     if len(incident.answered) >= PAGES_MAX:
         return f"{PAGES_MAX} links of this incident were used; sign in instead"
     return ""

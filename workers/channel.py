@@ -26,7 +26,8 @@ class Message(msgspec.Struct, frozen=True):
 
     `id` is stable over retries: it belongs into the provider's idempotency field, and `body` names it anyway.
     `title` is one line. `url` is a link to the incident, or "". `possible_repeat`: an earlier copy may have arrived.
-    `person` is whom oncall.yaml calls so.
+    `person` is whom oncall.yaml calls so. `incident` is its full key and `phase` where it stands ("" where there is
+    none). `answer_url` is the link that acknowledges this page, where `number` is to be tapped; both "" without one.
     """
 
     id: str
@@ -37,6 +38,10 @@ class Message(msgspec.Struct, frozen=True):
     url: str = ""
     possible_repeat: bool = False
     person: str = ""
+    incident: str = ""
+    phase: str = ""
+    answer_url: str = ""
+    number: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -80,7 +80,9 @@ class Deliver:
         stop: Callable[[], bool] = lambda: False,
         limit_s: float = LIMIT_S,
         lease_ms: Millis = LEASE_MS,
+        link_secret: bytes = b"",
     ) -> None:
+        self._link_secret = link_secret
         self.cancelled = 0
         self._client = client
         self._clock = clock
@@ -179,7 +181,7 @@ class Deliver:
         except UnsetSecret as unset:
             reason = f"the secret {unset.name} is not set: set the variable {unset.name}, or {unset.name}_FILE"
             return Delivery(Ending.GIVE_UP, reason)
-        message = wording.message(effect, self._external_url, repeat)
+        message = wording.message(effect, self._external_url, repeat, self._link_secret)
         try:
             ended = choose(self._channels, target).send(target, message)
         except Exception as error:  # noqa: BLE001  a channel's bug must not cost the page: say so and try again

@@ -55,13 +55,16 @@ def drain_process(
     _work(url, jobs.DRAIN, clock, name, stopping)
 
 
-def deliver_process(url: str, lookup: Lookup, external_url: str = "", *, clock: Clock = wall_clock) -> None:
+def deliver_process(
+    url: str, lookup: Lookup, external_url: str = "", link_secret: bytes = b"", *, clock: Clock = wall_clock
+) -> None:
     """Deliver what is due in the store at `url` until SIGTERM or SIGINT. Call it in the main thread.
 
-    `lookup` finds the secrets of contact methods; `external_url` is where people reach Tocsin, for links.
+    `lookup` finds the secrets of contact methods; `external_url` is where people reach Tocsin, for links;
+    `link_secret` signs those that acknowledge.
     """
     stopping = threading.Event()
-    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping))
+    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret))
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
 
 
@@ -110,9 +113,19 @@ class Slices:
 class Pumps:
     """The job `deliver`. Keeps one Deliver, since messages may still be on their way when a job ends in an error."""
 
-    def __init__(self, url: str, clock: Clock, lookup: Lookup, external_url: str, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        lookup: Lookup,
+        external_url: str,
+        stopping: threading.Event,
+        link_secret: bytes = b"",
+    ) -> None:
         self._client = connect(url)
-        self._deliver = Deliver(self._client, clock, load(), lookup, external_url, stop=stopping.is_set)
+        self._deliver = Deliver(
+            self._client, clock, load(), lookup, external_url, stop=stopping.is_set, link_secret=link_secret
+        )
 
     def __call__(self) -> None:
         """Deliver until nothing is due."""

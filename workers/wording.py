@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from triage import links
 from triage.model import Effect, EffectKind
 from workers.channel import Message
 
@@ -25,15 +26,19 @@ _MENTION: Final = re.compile(r"@(?=(?:here|channel|everyone|all|room|group|subte
 _LINK: Final = re.compile(r"\](?=[(\[])")
 
 
-def message(effect: Effect, external_url: str = "", repeat: bool = False) -> Message:
+def message(effect: Effect, external_url: str = "", repeat: bool = False, link_secret: bytes = b"") -> Message:
     """Return the message for one effect. `repeat`: an earlier copy may have arrived already.
 
     `external_url` is where people reach Tocsin, for the link when the facts have none; "" when nobody said.
+    With it and `link_secret` a page carries the link that acknowledges it, and the number to tap there.
     """
     facts = effect.facts
     again = repeat or effect.ambiguous
     link = _link(effect, external_url)
-    lines = [*_lines(effect, link), "", f"Message {effect.id}" + (" (possible repeat)" if again else "")]
+    token = links.token_for(link_secret, effect) if external_url else ""
+    answer_url = f"{external_url.rstrip('/')}/a/{token}" if token else ""
+    number = str(links.number_of(link_secret, effect.id)) if token else ""
+    lines = [*_lines(effect, link, answer_url, number), "", f"Message {effect.id}" + (" (possible repeat)" if again else "")]
     return Message(
         id=effect.id,
         kind=effect.kind,
@@ -43,6 +48,10 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False) -> Mes
         url=link,
         possible_repeat=again,
         person=effect.person,
+        incident=effect.incident,
+        phase=clean(facts.get("phase", ""), LINE_MAX),
+        answer_url=answer_url,
+        number=number,
     )
 
 
@@ -58,10 +67,10 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     return " ".join(parts)
 
 
-def _lines(effect: Effect, link: str) -> list[str]:
+def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]:
     """Return the body, what to do first."""
     facts = effect.facts
-    lines = [_how(facts, link)] if effect.kind is EffectKind.PAGE else []
+    lines = [_how(facts, link, answer_url, number)] if effect.kind is EffectKind.PAGE else []
     if text := facts.get("text"):
         lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
     if late := facts.get("late"):
@@ -72,10 +81,12 @@ def _lines(effect: Effect, link: str) -> list[str]:
     return lines
 
 
-def _how(facts: Mapping[str, str], link: str) -> str:
+def _how(facts: Mapping[str, str], link: str, answer_url: str, number: str) -> str:
     if how := facts.get("how"):
         return clean(how, LINE_MAX)
     command = f"tocsin ack {clean(facts.get('incident', ''), LINE_MAX)}"
+    if answer_url:
+        return f"Acknowledge: tap {number} at {answer_url} or {command}"
     return f"Acknowledge: {link} or {command}" if link else f"Acknowledge: {command}"
 
 

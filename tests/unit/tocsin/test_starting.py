@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,18 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked.write_text("")
     with pytest.raises(starting.InitError, match=str(blocked)):
         starting.write_token(blocked / "state")
+
+
+def test_the_secret_of_links_is_made_once_readable_by_its_owner_only_and_the_same_for_all(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: starting.link_secret(tmp_path / "new"), range(8)))
+    assert len(found) == 1
+    (path,) = (tmp_path / "new").iterdir()
+    assert (path.name, stat.S_IMODE(path.stat().st_mode)) == ("link.secret", 0o600)
+    assert starting.link_secret(tmp_path / "new", "given") not in found
+    assert starting.link_secret(tmp_path / "new", "given") == starting.link_secret(tmp_path / "other", "given")
+
+
+def test_without_a_place_for_the_secret_there_are_no_links(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert starting.link_secret(tmp_path / "file" / "state") == b""

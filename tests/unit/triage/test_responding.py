@@ -261,8 +261,8 @@ def test_given_back_nobody_has_it_and_paging_begins_again() -> None:
     assert stage.paged == ["ana", "ana", "ben"]
 
 
-def by_link(stage: Stage, by: str, page: str, verb: Verb = Verb.ACKNOWLEDGE) -> Answer:
-    return stage.answers[stage.append(Command(verb, stage.incident.key, by, "link", page=page))]
+def by_link(stage: Stage, by: str, page: str, verb: Verb = Verb.ACKNOWLEDGE, tries: int = 0) -> Answer:
+    return stage.answers[stage.append(Command(verb, stage.incident.key, by, "link", page=page, tries=tries))]
 
 
 def test_a_link_works_once() -> None:
@@ -305,4 +305,12 @@ def test_a_wrong_number_before_the_right_one_voids_nothing() -> None:
     stage = down()
     page = stage.pages[0].id
     by_link(stage, "ana", page, Verb.MISTAP)
-    assert by_link(stage, "ana", page).ending == "done"
+    assert by_link(stage, "ana", page, tries=1).ending == "done"
+
+
+def test_of_several_numbers_tapped_at_once_none_counts_after_a_wrong_one() -> None:
+    stage = down()
+    page = stage.pages[0].id
+    by_link(stage, "ana", page, Verb.MISTAP)
+    assert by_link(stage, "ana", page).text == "a wrong number was tapped meanwhile; open the link again"
+    assert stage.incident.acked_by == ""

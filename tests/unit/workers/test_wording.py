@@ -115,3 +115,20 @@ def test_only_safe_links_are_kept(link: str) -> None:
 
 def test_a_given_link_goes_before_the_made_one() -> None:
     assert message(effect(link="https://t.example/i/1"), "https://other").url == "https://t.example/i/1"
+
+
+def test_with_a_secret_a_page_says_first_where_to_tap_which_number() -> None:
+    made = message(effect(), "https://tocsin.example.org/", link_secret=b"s")
+    first = made.body.splitlines()[0]
+    assert first == f"Acknowledge: tap {made.number} at {made.answer_url} or tocsin ack abc234"
+    assert made.answer_url.startswith("https://tocsin.example.org/a/")
+    assert made.url == "https://tocsin.example.org/incidents/abc234"
+
+
+def test_only_a_page_with_an_address_carries_a_link_that_acknowledges() -> None:
+    for made in (
+        message(effect(), link_secret=b"s"),
+        message(effect(EffectKind.NOTIFICATION), "https://x", link_secret=b"s"),
+    ):
+        assert (made.answer_url, made.number) == ("", "")
+        assert "/a/" not in made.body
