@@ -1,6 +1,7 @@
 """What a channel is: one small file in `workers/channels/`, found by its name.
 
-The name of the file is the scheme of the contact methods it serves: `terminal.py` takes `terminal://`. A scheme without
+The name of the file is the scheme of the contact methods it serves: `terminal.py` takes `terminal://`. A file for
+several schemes, or for one that is no name in Python, lists them as SCHEMES. A scheme without
 a file of its own goes to `apprise.py`. A channel module has one function, `send(target, message) -> Delivery`: it tries
 once, never retries, never sleeps, and says what happened. docs/add-a-channel.md shows how to write one.
 """
@@ -65,9 +66,14 @@ class Channel(Protocol):
 
 
 def load() -> dict[str, Channel]:
-    """Return all channels by scheme: every module in `workers/channels/`."""
+    """Return all channels by scheme: every module in `workers/channels/`, by its name or by the SCHEMES it lists."""
     names = [module.name for module in pkgutil.iter_modules(channels.__path__)]
-    return {name: cast("Channel", importlib.import_module(f"{channels.__name__}.{name}")) for name in names}
+    modules = {name: importlib.import_module(f"{channels.__name__}.{name}") for name in names}
+    return {
+        scheme: cast("Channel", module)
+        for name, module in modules.items()
+        for scheme in getattr(module, "SCHEMES", (name,))
+    }
 
 
 def choose(known: Mapping[str, Channel], target: str) -> Channel:

@@ -38,7 +38,11 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
     token = links.token_for(link_secret, effect) if external_url else ""
     answer_url = f"{external_url.rstrip('/')}/a/{token}" if token else ""
     number = str(links.number_of(link_secret, effect.id)) if token else ""
-    lines = [*_lines(effect, link, answer_url, number), "", f"Message {effect.id}" + (" (possible repeat)" if again else "")]
+    lines = [
+        *_lines(effect, link, answer_url, number),
+        "",
+        f"Message {effect.id}" + (" (possible repeat)" if again else ""),
+    ]
     return Message(
         id=effect.id,
         kind=effect.kind,
