@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import commands, deliveries, ledger, paging, reloads, timers
+from triage import commands, deliveries, ledger, overrides, paging, reloads, timers
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
@@ -20,6 +20,7 @@ from triage.memory import (
     EFFECT,
     GROUP,
     INCIDENT,
+    OVERRIDES,
     TALLY,
     THE_RULES,
     Changes,
@@ -43,6 +44,7 @@ from triage.model import (
     Meta,
     Millis,
     Outcome,
+    OverrideAsked,
     Reason,
     Result,
     RulesLoaded,
@@ -87,17 +89,23 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     elif isinstance(body, Tick):
         _decide_tick(scene, due)
     elif isinstance(body, Command):
-        draft.changes.answers[entry.id] = _guarded_command(scene, body)
+        draft.changes.answers[entry.id] = _guarded_answer(scene, body.verb, lambda inner: commands.obey(inner, body))
     elif isinstance(body, Result):
         ledger.count_delivery(scene, body)
         _guarded(scene, "result", lambda inner: deliveries.report(inner, body))
     elif isinstance(body, RulesLoaded):
         reloads.reload(scene, body)
+    elif isinstance(body, OverrideAsked):
+        draft.changes.answers[entry.id] = _guarded_answer(scene, "override", lambda inner: overrides.obey(inner, body))
     else:
         _dead_letter(scene, body)
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes
+
+
+_TIMED: Final = {"alert": ALERT, "hold": ALERT, "override": OVERRIDES}
+"""Kind of timer → the family of what it names, where that is no incident."""
 
 
 def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
@@ -113,9 +121,11 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (INCIDENT, body.incident)
     elif isinstance(body, RulesLoaded):
         yield THE_RULES
+    elif isinstance(body, OverrideAsked):
+        yield (OVERRIDES, body.schedule)
     for name in due:
         kind, _, what = name.partition(":")
-        yield (ALERT if kind in ("alert", "hold") else INCIDENT, what)
+        yield (_TIMED.get(kind, INCIDENT), what)
 
 
 def then_needs(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
@@ -191,10 +201,10 @@ def _guarded_event(scene: Scene, source: str, event: Event, index: int) -> Decis
     return made[0]
 
 
-def _guarded_command(scene: Scene, body: Command) -> Answer:
+def _guarded_answer(scene: Scene, what: str, obey: Callable[[Scene], Answer]) -> Answer:
     answers: list[Answer] = []
-    fault = _guarded(scene, body.verb, lambda inner: answers.append(commands.obey(inner, body)))
-    return Answer(commands.REFUSED, fault) if fault else answers[0]
+    fault = _guarded(scene, what, lambda inner: answers.append(obey(inner)))
+    return Answer(overrides.REFUSED, fault) if fault else answers[0]
 
 
 def _decide_tick(scene: Scene, due: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from triage.model import (
     Line,
     Meta,
     Millis,
+    Overrides,
     Rules,
     Tally,
 )
@@ -34,6 +35,7 @@ INCIDENT: Final = "incident"
 GROUP: Final = "group"
 EFFECT: Final = "effect"
 TALLY: Final = "tally"
+OVERRIDES: Final = "overrides"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -45,6 +47,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     GROUP: Group,
     EFFECT: Effect,
     TALLY: Tally,
+    OVERRIDES: Overrides,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

@@ -97,6 +97,7 @@ class EntryKind(enum.StrEnum):
     TICK = "tick"
     RULES = "rules"
     DEAD_LETTER = "dead-letter"
+    OVERRIDE = "override"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -205,7 +206,23 @@ class DeadLetter(msgspec.Struct, array_like=True, gc=False):
     events: int = 0
 
 
-Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter
+class OverrideAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks that `person` takes `schedule` from `start` to `end`, or that the override `withdraw` ends.
+
+    `by` names the person or token that asked, `via` the way it came. The id of an override is `key_of` of its entry.
+    """
+
+    schedule: str
+    person: str
+    start: Millis
+    end: Millis
+    by: str
+    via: str
+    withdraw: str = ""
+    request: str = ""
+
+
+Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -453,6 +470,22 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
     times: dict[str, tuple[Millis, ...]] = {}
     after: dict[str, tuple[Millis, Severity]] = {}
     raised: tuple[str, ...] = ()
+
+
+class Override(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """`person` is on call from `start` to before `end`, whatever the layers say. A file's have no `id` and `by`."""
+
+    person: str
+    start: Millis
+    end: Millis
+    id: str = ""
+    by: str = ""
+
+
+class Overrides(msgspec.Struct, array_like=True, gc=False):
+    """The overrides of one schedule that were asked for at run time, oldest first; where two speak, the later wins."""
+
+    items: tuple[Override, ...] = ()
 
 
 class Rules(msgspec.Struct, array_like=True, gc=False):

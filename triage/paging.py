@@ -6,8 +6,10 @@ page. The timer `page:<incident>` is the whole state of an escalation besides th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from triage import overrides
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -24,6 +26,7 @@ from triage.model import (
 )
 from triage.rulebook.types import Policy, Step
 from triage.scene import Scene
+from triage.schedules import Called, Whom, quiet_until
 
 LATE_AFTER: Final[Millis] = MINUTE
 """A page this much later than it was due says so."""
@@ -187,23 +190,33 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
 
 
 def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, late: Millis, why: str) -> None:
-    reached = 0
     incident.paged = True
-    for name in dict.fromkeys(step.notify):
-        reached += _page(scene, incident, name, incident.step, late, why)
-    incident.page_at = scene.now + step.wait
-    if not reached:
-        scene.line(
-            incident, "unreachable", f"{why}: nobody of {', '.join(step.notify) or 'nobody'} has a contact method"
-        )
+    found = overrides.whom(scene, step.notify)
+    reached = sum(_page(scene, incident, one.person, incident.step, late, _by(why, one)) for one in found.called)
+    incident.page_at = scene.now + step.wait if reached else scene.now
+    faults = _faults(found, reached)
+    if faults:
+        next_ = "" if reached else ": the next step begins now"
+        scene.line(incident, "unreachable", f"{why}: {faults}{next_}")
         tell_operator(
             scene,
             f"unreachable:{policy.name}:{incident.step}",
-            f"Nobody can be reached in {why}",
-            "Its people are unknown or have no contact method. Mend oncall.yaml.",
+            f"{'Not everybody' if reached else 'Nobody'} can be reached in {why}",
+            f"{faults[:1].upper()}{faults[1:]}. Mend oncall.yaml, or add an override with `tocsin oncall override`.",
         )
-        incident.page_at = scene.now
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
+
+
+def _by(why: str, one: Called) -> str:
+    return f"{why}, {one.why}" if one.why else why
+
+
+def _faults(found: Whom, reached: int) -> str:
+    """Return why a step reaches nobody, or not all that it names; "" when it reaches somebody by each target."""
+    faults = [*found.empty]
+    if not reached and found.called:
+        faults.append(f"nobody of {', '.join(one.person for one in found.called)} has a contact method")
+    return "; ".join(faults) or ("" if reached else "it names nobody")
 
 
 def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis, why: str) -> None:
@@ -212,8 +225,13 @@ def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis,
     scene.draft.timer(f"page:{incident.key}", None)
     people = scene.rulebook.last_resort
     reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
+    for others, whose in ((scene.rulebook.operators, "the operators"), (scene.rulebook.people, "everybody")):
+        if not reached:
+            people = tuple(others)
+            scene.line(incident, "unreachable", f"the last resort reaches nobody: paging {whose}")
+            reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
     if not reached:
-        scene.line(incident, "unreachable", f"{why}, and the last resort is empty")
+        scene.line(incident, "unreachable", f"{why}, and nobody in oncall.yaml has a contact method")
     tell_operator(
         scene,
         f"exhausted:{incident.key}:{incident.episode}",
@@ -327,6 +345,7 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "runbook": incident.runbook,
         "incident": short(incident.key),
         "phase": incident.phase.value,
+        "acked_by": incident.acked_by,
     }
 
 
@@ -335,11 +354,11 @@ def notify_step(scene: Scene, incident: Incident) -> None:
     if incident.phase is Phase.MONITORING or incident.phase in ENDED or incident.severity is not Severity.P2:
         return
     steps = _policy(scene, incident).steps_for(incident.severity)
-    people = steps[0].notify if steps else ()
+    found = overrides.whom(scene, steps[0].notify if steps else ())
     why = f"step 1 of policy “{incident.policy}”"
-    if _notify_all(scene, incident, people, why):
+    if _notify_all(scene, incident, found.called, why):
         return
-    fault = f"nobody of {', '.join(people)} has a contact method" if people else "the policy has no steps"
+    fault = _faults(found, 0) if steps else "the policy has no steps"
     scene.line(incident, "unreachable", f"{why}: {fault}")
     tell_operator(
         scene,
@@ -347,14 +366,15 @@ def notify_step(scene: Scene, incident: Incident) -> None:
         f"Nobody can be told by {why}",
         f"{fault[:1].upper()}{fault[1:]}. Mend oncall.yaml; the last resort is told instead.",
     )
-    _notify_all(scene, incident, scene.rulebook.last_resort, f"last resort: {fault}")
+    _notify_all(scene, incident, [Called(name) for name in scene.rulebook.last_resort], f"last resort: {fault}")
 
 
-def _notify_all(scene: Scene, incident: Incident, people: tuple[str, ...], why: str) -> int:
+def _notify_all(scene: Scene, incident: Incident, called: Iterable[Called], why: str) -> int:
     """Notify these people of an incident that wakes nobody. Return how many can be told."""
     told = 0
-    for name in dict.fromkeys(people):
-        if not notify(scene, incident, name, "opened", f"{incident.severity}: {incident.title}", _ASLEEP, why):
+    for one in called:
+        name, title = one.person, f"{incident.severity}: {incident.title}"
+        if not notify(scene, incident, name, "opened", title, _ASLEEP, _by(why, one)):
             continue
         told += 1
         if name not in incident.told and len(incident.told) < TOLD_MAX:
@@ -370,13 +390,17 @@ def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but
 
 
 def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> bool:
-    """Send one person a notification by their first contact method. It asks nothing. Return whether they have one."""
+    """Send one person a notification by their first contact method. It asks nothing. Return whether they have one.
+
+    In their quiet hours it waits, unless they have the incident, and so are up.
+    """
     person = scene.rulebook.people.get(name)
     if person is None or not person.methods:
         return False
     effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
     facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
+    quiet = quiet_until(person.quiet, scene.now) if incident.acked_by != name else None
     effect = Effect(
         id=effect_id,
         kind=EffectKind.NOTIFICATION,
@@ -386,13 +410,14 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
         title=title,
         facts=facts,
         made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + HOUR,
+        due=scene.now if quiet is None else quiet,
+        deadline=(scene.now if quiet is None else quiet) + HOUR,
         methods=person.methods,
         severity=incident.severity,
     )
     scene.draft.put((EFFECT, effect_id), effect)
-    scene.line(incident, "notification", f"telling {name}: {title}", minor=True)
+    held = "" if quiet is None else " when their quiet hours end"
+    scene.line(incident, "notification", f"telling {name}{held}: {title}", minor=True)
     return True
 
 

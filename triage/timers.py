@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, incidents, paging, raises
+from triage import firing, incidents, overrides, paging, raises
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
@@ -18,6 +18,9 @@ def fire(scene: Scene, name: str) -> None:
     """Fire the timer of that name, which is due; it is gone unless what it does sets it again."""
     scene.draft.timer(name, None)
     kind, _, what = name.partition(":")
+    if kind in _OTHER:
+        _OTHER[kind](scene, what)
+        return
     if kind in _ALERT:
         alert = scene.draft.alert(what)
         if alert is not None:
@@ -103,6 +106,9 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "after": raises.fire,
     "settle": _settle,
     "forget": _forget,
+}
+_OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
+    "override": overrides.forget_ended,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,

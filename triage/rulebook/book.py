@@ -16,7 +16,18 @@ from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.intervals import Piece
 from triage.rulebook.problems import Problem
 from triage.rulebook.rule import Index, Rule
-from triage.rulebook.types import REPORT, REPORT_STALE_AFTER, Defaults, Person, Policy, Raise, Service, Source, Verdict
+from triage.rulebook.types import (
+    REPORT,
+    REPORT_STALE_AFTER,
+    Defaults,
+    Person,
+    Policy,
+    Raise,
+    Schedule,
+    Service,
+    Source,
+    Verdict,
+)
 
 MEMO_MAX: Final = 32_768
 """How many answers are remembered at most, in two generations."""
@@ -84,6 +95,8 @@ class Rulebook:
         severity_words: Mapping[str, Severity],
         policies: Mapping[str, Policy],
         people: Mapping[str, Person],
+        schedules: Mapping[str, Schedule],
+        teams: Mapping[str, tuple[str, ...]],
         services: Mapping[str, Service],
         sources: Mapping[str, Source],
         operators: tuple[str, ...],
@@ -98,6 +111,8 @@ class Rulebook:
         self.severity_words = severity_words
         self.policies = policies
         self.people = people
+        self.schedules = schedules
+        self.teams = teams
         self.services = services
         self.sources = sources
         self.operators = operators
@@ -280,6 +295,17 @@ class Rulebook:
     def source(self, name: str) -> Source | None:
         """Return a source that the operators configured, or None."""
         return self.sources.get(name)
+
+    def target(self, text: str) -> tuple[str, str]:
+        """Return what a target of an escalation step means, and its name: `person`, `schedule`, `team`, or "" for none.
+
+        `schedule:NAME` and `team:NAME` mean what they say; a name alone is a person, else a schedule, else a team.
+        """
+        known = {"person": self.people, "schedule": self.schedules, "team": self.teams}
+        kind, mark, name = text.partition(":")
+        if mark and kind in known:
+            return (kind, name) if name in known[kind] else ("", text)
+        return next(((kind, text) for kind, names in known.items() if text in names), ("", text))
 
     def stale_after(self, source: str) -> Millis:
         """Return after how long without a word (ms) a firing alert of this source is stale."""

@@ -14,7 +14,8 @@ from triage.model import Severity
 from triage.rulebook import secrets, shapes
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
-from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Policy, Service, Source, Step
+from triage.rulebook.rotations import Rotations, check_names
+from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Policy, Schedule, Service, Source, Step
 from triage.rulebook.yaml import Path
 
 _DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
@@ -23,9 +24,11 @@ _SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
 class Catalogue(msgspec.Struct):
-    """People, policies, services and sources of the whole folder. `places` tells in which file each name stands."""
+    """Everybody and everything that has a name in the folder. `places` tells in which file each name stands."""
 
     people: dict[str, Person] = msgspec.field(default_factory=dict)
+    schedules: dict[str, Schedule] = msgspec.field(default_factory=dict)
+    teams: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     policies: dict[str, Policy] = msgspec.field(default_factory=dict)
     services: dict[str, Service] = msgspec.field(default_factory=dict)
     sources: dict[str, Source] = msgspec.field(default_factory=dict)
@@ -44,6 +47,7 @@ def compile_catalogue(parts: list[Part], problems: list[Problem], adapters: Coll
             compiler.services(part, part.shape)
         elif isinstance(part.shape, shapes.SourcesFile):
             compiler.sources(part, part.shape)
+    check_names(parts, problems)
     return compiler.found
 
 
@@ -69,14 +73,22 @@ class _Compiler:
     # ------------------------------------------------------------------------------------------------------- on call
 
     def oncall(self, part: Part, shape: shapes.TeamOncallFile) -> None:
+        rotations = Rotations(part, self.problems)
         for name, person in shape.people.items():
             self._declare(part, ("people", name), "person")
             sha256 = person.token_sha256.lower()
             if sha256 and not _SHA256.match(sha256):
                 self.fault(part, ("people", name, "token_sha256"), "this is no SHA-256 of a token", _DIGEST_HINT)
-            self.found.people[name] = Person(name, person.name or name, tuple(person.contact), sha256)
+            display, quiet = person.name or name, rotations.quiet(name, person)
+            self.found.people[name] = Person(name, display, tuple(person.contact), sha256, *quiet)
             for index, url in enumerate(person.contact):
                 self._method(part, ("people", name, "contact", index), url)
+        for name, people in shape.teams.items():
+            self._declare(part, ("teams", name), "team")
+            self.found.teams[name] = tuple(dict.fromkeys(people))
+        for name, schedule in shape.schedules.items():
+            self._declare(part, ("schedules", name), "schedule")
+            self.found.schedules[name] = rotations.schedule(name, schedule)
         for name, policy in shape.policies.items():
             self._declare(part, ("policies", name), "policy")
             self.found.policies[name] = _policy(name, policy)

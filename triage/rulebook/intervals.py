@@ -79,12 +79,13 @@ def _millis(moment: datetime) -> Millis:
 def _holds(piece: Piece, moment: datetime) -> bool:
     local = moment.astimezone(zone(piece.zone))
     minute = local.hour * 60 + local.minute
-    return _day_holds(piece, local.date()) and (
+    return day_holds(piece, local.date()) and (
         not piece.minutes or any(start <= minute < end for start, end in piece.minutes)
     )
 
 
-def _day_holds(piece: Piece, day: date) -> bool:
+def day_holds(piece: Piece, day: date) -> bool:
+    """Tell whether a piece holds on a day, whatever the time."""
     return (
         _within(piece.weekdays, day.isoweekday() % 7)
         and _within(piece.months, day.month)
@@ -114,7 +115,7 @@ def _opening(piece: Piece, after: Millis) -> Millis | None:
     starts = sorted({start for start, _ in piece.minutes} | {0})
     for ahead in range(HORIZON_DAYS):
         day = today + timedelta(days=ahead)
-        if not _day_holds(piece, day):
+        if not day_holds(piece, day):
             continue
         for instant in sorted(_edges(day, starts, here)):
             if instant > after and _holds(piece, _utc(instant)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, cast
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 from triage.rulebook import shapes
 from triage.rulebook.catalogue import Catalogue
@@ -129,6 +129,11 @@ class _Checker:
         for part in self.parts:
             if isinstance(part.shape, shapes.TeamOncallFile):
                 yield from self._people(part, part.shape)
+                for name, schedule in part.shape.schedules.items():
+                    if not schedule.layers and not schedule.overrides:
+                        message = f'in the schedule "{name}" nobody is ever on call'
+                        place: Path = ("schedules", name)
+                        yield part.document.problem(place, message, "give it a layer", "warning", key=True)
                 for name in part.shape.policies:
                     yield from self._policy(part, self.catalogue.policies[name])
                 if isinstance(part.shape, shapes.OncallFile):
@@ -164,7 +169,29 @@ class _Checker:
                 where: Path = (*place, severity or "steps", index, "notify")
                 if not step.notify:
                     yield part.document.problem(where, "this step notifies nobody", "name a person", "warning")
-                yield from self._named(part, where, list(step.notify))
+                yield from self._targets(part, where, step.notify)
+
+    def _targets(self, part: Part, place: Path, targets: Iterable[str]) -> Iterator[Problem]:
+        """Warn of targets without a prefix that mean nobody, or could mean two things."""
+        names = self.catalogue
+        for index, name in enumerate(targets):
+            kinds: dict[str, Collection[str]] = {
+                "person": names.people,
+                "schedule": names.schedules,
+                "team": names.teams,
+            }
+            if name.partition(":")[0] in kinds and ":" in name:
+                continue  # looked at where the names are checked
+            meant = [kind for kind, known in kinds.items() if name in known]
+            if not meant:
+                near = closest(name, [*names.people, *names.schedules, *names.teams])
+                hint = near or "add that person under people:"
+                message = f'there is no person, schedule or team "{name}"'
+                yield part.document.problem((*place, index), message, hint, "warning")
+            if len(meant) > 1:
+                message = f'"{name}" is a {" and a ".join(meant)}; here the {meant[0]} is meant'
+                hint = f"if not, write {meant[1]}:{name}"
+                yield part.document.problem((*place, index), message, hint, "lint")
 
     def _named(self, part: Part, place: Path, names: list[str]) -> Iterator[Problem]:
         for index, name in enumerate(names):

@@ -11,6 +11,7 @@ from triage.model import Millis, Severity
 from triage.rulebook import intervals, shapes, words
 from triage.rulebook.intervals import Piece
 from triage.rulebook.matcher import Matcher, MatcherError, parse_matchers
+from triage.rulebook.pieces import read_piece
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rule import Rule, Template, read_template
@@ -77,39 +78,7 @@ class _Compiler:
             intervals.zone(piece.location)
         except ValueError as error:
             self.fault((*place, "location"), str(error))
-        minutes = []
-        for index, item in enumerate(piece.times or ()):
-            try:
-                minutes.append(intervals.read_times(item.start_time, item.end_time))
-            except ValueError as error:
-                self.fault((*place, "times", index), str(error))
-        spans = {
-            "weekdays": self._spans((*place, "weekdays"), piece.weekdays, intervals.WEEKDAYS, 0, 6, "weekday"),
-            "days_of_month": self._spans(
-                (*place, "days_of_month"), piece.days_of_month, (), -31, 31, "day of the month"
-            ),
-            "months": self._spans((*place, "months"), piece.months, intervals.MONTHS, 1, 12, "month", 1),
-            "years": self._spans((*place, "years"), piece.years, (), 1970, 9999, "year"),
-        }
-        return Piece(piece.location, tuple(minutes), **spans)
-
-    def _spans(
-        self,
-        place: Path,
-        texts: list[str] | None,
-        names: tuple[str, ...],
-        low: int,
-        high: int,
-        what: str,
-        first: int = 0,
-    ) -> tuple[tuple[int, int], ...]:
-        spans = []
-        for index, text in enumerate(texts or ()):
-            try:
-                spans.append(intervals.read_span(text, names, low, high, what, first))
-            except ValueError as error:
-                self.fault((*place, index), str(error), closest(text, names) if ":" not in text else "")
-        return tuple(spans)
+        return read_piece(self.fault, place, piece, piece.location)
 
     # --------------------------------------------------------------------------------------------------------- rules
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from triage.model import Millis, Severity
-from triage.rulebook import durations
+from triage.rulebook import durations, wall
 
 
 class Shape(BaseModel):
@@ -63,6 +63,17 @@ def _duration(value: Any) -> Millis:
         raise PydanticCustomError("duration", "{words}", {"words": str(error)}) from None
 
 
+def _wall(value: Any) -> int:
+    """Return minutes since 1970-01-01 00:00 on the clock that the text is read from."""
+    if not isinstance(value, str):
+        message = 'expected a date and time in quotes, like "2026-01-05T09:00", found {found}'
+        raise PydanticCustomError("wall", message, {"found": _found(value)})
+    try:
+        return wall.parse_wall(value)
+    except ValueError as error:
+        raise PydanticCustomError("wall", "{words}", {"words": str(error)}) from None
+
+
 def _listed(value: Any) -> Any:
     """Take a single text where a list of texts is meant."""
     return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
@@ -95,6 +106,11 @@ Duration: TypeAlias = Annotated[
         {"anyOf": [{"type": "string", "pattern": durations.PATTERN}, {"const": 0}], "examples": ["90s", "1h30m", "2d"]}
     ),
 ]
+Wall: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_wall),
+    WithJsonSchema({"type": "string", "pattern": wall.PATTERN, "examples": ["2026-01-05T09:00"]}),
+]
 Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_listed), WithJsonSchema(_TEXTS_SCHEMA)]
 Matchers: TypeAlias = Annotated[
     list[str],
@@ -110,14 +126,19 @@ class TimeRange(Shape):
     end_time: str = Field(description='When it closes, like "18:00"; "24:00" is the end of the day.')
 
 
-class Interval(Shape):
-    """One piece of a time interval, in Alertmanager's words; what is left out does not limit."""
+class Hours(Shape):
+    """Hours in Alertmanager's words; what is left out does not limit."""
 
-    times: list[TimeRange] | None = Field(None, description="Times of the day, in `location`.")
+    times: list[TimeRange] | None = Field(None, description="Times of the day.")
     weekdays: Texts | None = Field(None, description='Days of the week, like "monday:friday" or "sunday".')
     days_of_month: Texts | None = Field(None, description='Days of the month, like "1:5" or "-3:-1" (from its end).')
     months: Texts | None = Field(None, description='Months, like "january:march" or "12".')
     years: Texts | None = Field(None, description='Years, like "2026" or "2026:2028".')
+
+
+class Interval(Hours):
+    """One piece of a time interval, in Alertmanager's words; what is left out does not limit."""
+
     location: str = Field("UTC", description="Time zone, like Europe/Berlin.")
 
 
@@ -201,12 +222,50 @@ class PersonShape(Shape):
         default_factory=list, description="Apprise URLs, the first one preferred; ${NAME} for secrets."
     )
     token_sha256: Text = Field("", description="SHA-256 of the token by which they act; see `tocsin token`.")
+    time_zone: str = Field("", description="Where they are, like Europe/Berlin; quiet_hours and the check go by it.")
+    quiet_hours: list[Hours] = Field(default_factory=list, description="When notifications wait; pages never do.")
+
+
+class HandoffShape(Shape):
+    """Hand-offs on these days of the week."""
+
+    weekdays: Texts = Field(description='Days of the week, like "monday:friday" or "sunday".')
+    time: str = Field(description='The time of day, like "09:00".')
+
+
+class LayerShape(Shape):
+    """People who take turns. `every` or `handoffs` says when; all times are the wall clock of the schedule's zone."""
+
+    name: Text = Field("", description="What the timeline and the calendar call it.")
+    users: Texts = Field(description="Who takes turns, in this order.")
+    start: Wall = Field(description='When the first turn begins, like "2026-01-05T09:00".')
+    every: Duration | None = Field(None, description="How long a turn is, in whole hours: 12h, 1d, 1w, 2w.")
+    handoffs: list[HandoffShape] | None = Field(None, description="Instead of `every`: the times of the week.")
+    restrict: list[Hours] | None = Field(None, description="Only at these hours; outside, lower layers cover.")
+    end: Wall | None = Field(None, description="When the layer ends for good.")
+
+
+class OverrideShape(Shape):
+    """Somebody covers a stretch, whatever the layers say. Of two that meet, the later one in the list wins."""
+
+    user: Text = Field(description="Who covers.")
+    start: Wall = Field(description='From when, like "2026-12-24T00:00".')
+    end: Wall = Field(description="Until when.")
+
+
+class ScheduleShape(Shape):
+    """Who is on call when. Later layers win over earlier ones where they cover; overrides win over all."""
+
+    time_zone: str = Field(description="The clock that all its times are read from, like Europe/Berlin.")
+    layers: list[LayerShape] = Field(default_factory=list, description="From the bottom up.")
+    overrides: list[OverrideShape] = Field(default_factory=list, description="Planned exceptions.")
+    partial: bool = Field(False, description="Hours with nobody on call are meant.")
 
 
 class StepShape(Shape):
     """Whom to page together, and how long to wait before the next step."""
 
-    notify: Texts = Field(description="People to page together.")
+    notify: Texts = Field(description="Whom to page together: people, schedule:NAME, team:NAME.")
     wait: Duration = Field(5 * durations.UNITS["m"], description="How long to wait for an acknowledgement.")
 
 
@@ -223,9 +282,11 @@ class PolicyShape(Shape):
 
 
 class TeamOncallFile(Shape):
-    """teams/<team>/oncall.yaml: a team's people and policies; names are shared with the whole folder."""
+    """teams/<team>/oncall.yaml: a team's people, schedules and policies; names are shared with the whole folder."""
 
     people: dict[str, PersonShape] = Field(default_factory=dict, description="Name → person.")
+    teams: dict[str, Texts] = Field(default_factory=dict, description="Name → its people.")
+    schedules: dict[str, ScheduleShape] = Field(default_factory=dict, description="Name → who is on call when.")
     policies: dict[str, PolicyShape] = Field(default_factory=dict, description="Name → escalation policy.")
 
 

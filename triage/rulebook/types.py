@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from triage.model import DAY, HOUR, MINUTE, Millis, Severity
+from triage.model import DAY, HOUR, MINUTE, Millis, Override, Severity
+from triage.rulebook.intervals import Piece
 
 FIELDS: Final = (
     "severity",
@@ -62,7 +63,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Whom to page together, and how long to wait for an acknowledgement before the next step (milliseconds)."""
+    """Whom to page together, and how long to wait for an acknowledgement before the next step (milliseconds).
+
+    `notify` holds targets: names of people, `schedule:NAME`, `team:NAME`; see `Rulebook.target`.
+    """
 
     notify: tuple[str, ...]
     wait: Millis
@@ -84,13 +88,51 @@ class Policy(msgspec.Struct, frozen=True):
 class Person(msgspec.Struct, frozen=True):
     """Somebody who can be told, by `methods` in order of preference (URLs with `${…}` unexpanded).
 
-    `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "".
+    `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "". `time_zone` is
+    theirs, or "". `quiet` are the hours at which only pages reach them.
     """
 
     name: str
     display: str
     methods: tuple[str, ...]
     token_sha256: str = ""
+    time_zone: str = ""
+    quiet: tuple[Piece, ...] = ()
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """When a layer hands off, in minutes of the wall clock since 1970-01-01 00:00 there (`schedules` says more).
+
+    `start` is the first hand-off. The others follow every `every` minutes or, where that is 0, at `slots`: minutes of
+    the week, Sunday 00:00 being 0, in order.
+    """
+
+    start: int
+    every: int = 0
+    slots: tuple[int, ...] = ()
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """People who take turns, within `restrict` if it is not empty, until the wall clock reads `end` (minutes)."""
+
+    name: str
+    users: tuple[str, ...]
+    rotation: Rotation
+    restrict: tuple[Piece, ...] = ()
+    end: int | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Who is on call when. A later layer wins where it covers, an override wins over all layers.
+
+    `partial` tells that hours with nobody on call are meant.
+    """
+
+    name: str
+    time_zone: str
+    layers: tuple[Layer, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    partial: bool = False
 
 
 MAPPED: Final = (

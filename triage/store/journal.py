@@ -16,6 +16,7 @@ from triage.model import (
     EntryKind,
     Events,
     Millis,
+    OverrideAsked,
     Result,
     RulesLoaded,
     Tick,
@@ -30,6 +31,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     Tick: EntryKind.TICK,
     RulesLoaded: EntryKind.RULES,
     DeadLetter: EntryKind.DEAD_LETTER,
+    OverrideAsked: EntryKind.OVERRIDE,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -112,7 +112,7 @@ last_resort: carl
         "oncall.yaml:2:32: a part of this URL looks like a token (put the secret into an environment variable and "
         "write ${NAME} in its place)",
         'oncall.yaml:3:3: "ben" has no contact method and can\'t be told anything (add contact: [terminal://])',
-        'oncall.yaml:5:36: there is no person "bne" (did you mean "ben"?)',
+        'oncall.yaml:5:36: there is no person, schedule or team "bne" (did you mean "ben"?)',
         'oncall.yaml:6:3: the policy "empty" has no steps: only the last resort would be paged '
         "(add steps: [{notify: …}])",
         "oncall.yaml:7:29: this step notifies nobody (name a person)",

@@ -103,6 +103,7 @@ SEVERITY = [
 REMEDY = "put the secret into an environment variable and write ${NAME} in its place"
 ONCALL_FAULTS = [
     ("people: {a: {contact: 'mailto://u:pw@x.org'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
+    ("people: {a: {contact: 'webhook+https://x/y#abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     ("people: {a: {contact: 'ntfy://x?token=abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     (
         "people: {a: {contact: [terminal]}}",
@@ -115,7 +116,7 @@ ONCALL_FAULTS = [
     ("policies: {p: {rounds: 1.5}}", "1:24: rounds: expected a whole number, found 1.5"),
     ("policies: {p: {step: []}}", '1:16: unknown key "step" (did you mean "steps"?)'),
     ("policies: {p: {P0: [{wait: 5m}]}}", '1:21: "notify" is missing'),
-    ("schedules: {}", '1:1: unknown key "schedules" (known here: people, policies, operators, last_resort)'),
+    ("wards: {}", '1:1: unknown key "wards" (known here: people, teams, schedules, policies, operators, last_resort)'),
 ]
 
 SHA = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
