@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -85,6 +86,15 @@ def _redis_url(raw: str) -> str:
 
 def _path(raw: str) -> Path:
     return Path(raw).expanduser().absolute()
+
+
+def _networks(raw: str) -> str:
+    for text in filter(None, raw.split(",")):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ValueError("give networks, separated by commas, like 10.0.0.0/8,192.168.1.7/32") from None
+    return raw
 
 
 def _flag(raw: str) -> bool:
@@ -237,6 +247,14 @@ class Settings:
         "Processes that send messages, on this machine.",
         _number(1, 64),
         scope=frozenset({WORK}),
+    )
+    outbound_allow: str = _setting(
+        "outbound.allow",
+        "",
+        "Private networks that webhooks may reach, separated by commas; link-local ones never.",
+        _networks,
+        scope=frozenset({WORK}),
+        shown="(none)",
     )
     journal_retention: int = _setting(
         "journal.retention",

@@ -10,6 +10,7 @@ from tocsin import starting
 from tocsin.settings import Settings
 from tocsin.trust import trust_store
 from triage.store.retention import Retention
+from workers import outbound
 from workers import run as processes
 
 DRAIN: Final = "drain"
@@ -23,6 +24,7 @@ def run(settings: Settings, role: str) -> None:
     if role == DRAIN:
         processes.drain_process(settings.redis_url, retention_of(settings))
     else:
+        outbound.allow(filter(None, settings.outbound_allow.split(",")))
         secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
         processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret)
 

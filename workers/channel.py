@@ -29,6 +29,7 @@ class Message(msgspec.Struct, frozen=True):
     `title` is one line. `url` is a link to the incident, or "". `possible_repeat`: an earlier copy may have arrived.
     `person` is whom oncall.yaml calls so. `incident` is its full key and `phase` where it stands ("" where there is
     none). `answer_url` is the link that acknowledges this page, where `number` is to be tapped; both "" without one.
+    `taken_by` is who has the incident, or "".
     """
 
     id: str
@@ -43,6 +44,7 @@ class Message(msgspec.Struct, frozen=True):
     phase: str = ""
     answer_url: str = ""
     number: str = ""
+    taken_by: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -56,6 +56,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         phase=clean(facts.get("phase", ""), LINE_MAX),
         answer_url=answer_url,
         number=number,
+        taken_by=clean(facts.get("acked_by", ""), LINE_MAX),
     )
 
 
@@ -105,6 +106,7 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
         ("Runbook", clean(facts.get("runbook", ""), LINE_MAX)),
         ("Why you", clean(facts.get("why", ""), LINE_MAX)),
         ("Incident", f"{incident} ({phase})" if incident and phase else incident),
+        ("Taken by", clean(facts.get("acked_by", ""), LINE_MAX)),
         ("Link", link),
     ]
 

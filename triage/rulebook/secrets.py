@@ -43,6 +43,8 @@ def _literal_secret(url: str) -> bool:
     password = user.partition(":")[2] if at else ""
     if password and "${" not in password:
         return True
+    if parts.scheme.startswith("webhook") and parts.fragment and "${" not in parts.fragment:
+        return True
     query = parse_qsl(parts.query)
     return any(value and "${" not in value and _TELLING.search(name) for name, value in query)
 
