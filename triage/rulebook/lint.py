@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 from triage.rulebook import shapes
 from triage.rulebook.catalogue import Catalogue
