@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from pydantic import BaseModel
 
-from desk import asking, commands, shapes, showing
+from desk import asking, commands, heartbeats, shapes, showing
 from desk.context import Desk
 from desk.people import Attempts, Person
 from desk.problems import Problem, not_found
@@ -221,6 +221,12 @@ async def list_dead_letters(call: Call) -> BaseModel:
     return showing.dead_letters(await standing.dead_letters(call.client, call.query.limit, call.query.after))
 
 
+async def list_heartbeats(call: Call) -> BaseModel:
+    """Return how what must be heard of again and again stands."""
+    rulebook = call.office.rulebooks.of(await standing.rules(call.client))
+    return heartbeats.page(await standing.heartbeats(call.client), rulebook, call.query.limit, call.query.after)
+
+
 async def get_rules(call: Call) -> BaseModel:
     """Return the rules in force."""
     rules = await standing.rules(call.client)
@@ -305,6 +311,7 @@ ROUTES: Final = (
     Route("GET", "/events", "Events of an entry, decided", list_events, shapes.EntryEvents, asking.EventsQuery),
     Route("GET", "/ledger", "Where every accepted event ended", get_ledger, shapes.Ledger),
     Route("GET", "/dead-letters", "Unreadable bodies", list_dead_letters, shapes.DeadLetterPage, asking.PageQuery),
+    Route("GET", "/heartbeats", "Heartbeats", list_heartbeats, heartbeats.HeartbeatPage, asking.PageQuery),
     Route("GET", "/rules", "Rules in force", get_rules, shapes.Rules),
     Route("GET", "/why", "Why", get_why, shapes.Why, asking.WhyQuery),
 )

@@ -19,6 +19,7 @@ from desk.context import Desk
 from desk.context import Settings as DeskSettings
 from ingest import adapters, server
 from ingest.guard import GuardedRunner
+from ingest.heartbeats import HeartbeatDoor
 from ingest.settings import DoorLimits, DoorSettings, Exposed, check_exposure
 from ingest.sources import SourceBook
 from ingest.stats import DoorStats
@@ -103,6 +104,13 @@ class Receiver:
         self.stats = DoorStats()
         self.sources = SourceBook([adapters.load(name) for name in adapters.names()], secret_of)
         self.room = Room(settings, self.client)
+        self.door_settings = DoorSettings(
+            listen_host=settings.web_listen_address.host,
+            external_url=settings.web_external_url,
+            limits=limits_of(settings),
+            full=self.room.full,
+        )
+        self.heartbeats = HeartbeatDoor(self.door_settings, self.appender, self.sources, wall_clock, self.stats)
         self.in_force = InForce(self.client, self._use)
         self.watcher = RulesWatcher(settings, self.client, self.appender)
         self.token = settings.admin_token or starting.read_token(settings.storage_path)
@@ -114,6 +122,7 @@ class Receiver:
 
     def _use(self, rulebook: Rulebook) -> None:
         self.sources.update(rulebook.sources.values())
+        self.heartbeats.update(rulebook.cadences)
         people = {name: person.token_sha256 for name, person in rulebook.people.items() if person.token_sha256}
         own = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
         self.tokens.clear()
@@ -153,19 +162,9 @@ class Receiver:
     def application(self) -> web.Application:
         """Return everything that is served on this address."""
         app = web.Application()
-        door = server.Door(
-            DoorSettings(
-                listen_host=self.settings.web_listen_address.host,
-                external_url=self.settings.web_external_url,
-                limits=limits_of(self.settings),
-                full=self.room.full,
-            ),
-            self.appender,
-            self.sources,
-            wall_clock,
-            self.stats,
-        )
+        door = server.Door(self.door_settings, self.appender, self.sources, wall_clock, self.stats)
         server.add_routes(app, door, self.sources)
+        self.heartbeats.add_routes(app)
         desk.application.add_routes(app, self.desk())
         self.health.add_routes(app)
         return app

@@ -12,16 +12,18 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import commands, deliveries, ledger, overrides, paging, reloads, timers
+from triage import commands, deliveries, heartbeats, ledger, overrides, paging, reloads, timers
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
     DETAILS,
     EFFECT,
     GROUP,
+    HEARTBEAT,
     INCIDENT,
     OVERRIDES,
     TALLY,
+    THE_ROSTER,
     THE_RULES,
     Changes,
     Draft,
@@ -52,7 +54,9 @@ from triage.model import (
     Status,
     Tick,
 )
+from triage.roster import Roster
 from triage.rulebook import Rulebook
+from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 
 VERSION: Final = 2
@@ -61,6 +65,10 @@ VERSION: Final = 2
 
 SKEW_MAX: Final[Millis] = 5_000
 """How far an entry's stamp may be ahead of the store's own clock, which is in the entry's id."""
+
+
+AGAIN_AFTER: Final[Millis] = 60_000
+"""How long a timer that could not be decided waits until it is tried again."""
 
 
 def now_of(entry: Entry, meta: Meta | None) -> Millis:
@@ -104,7 +112,7 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     return draft.changes
 
 
-_TIMED: Final = {"alert": ALERT, "hold": ALERT, "override": OVERRIDES}
+_TIMED: Final = {"alert": ALERT, "hold": ALERT, "beat": HEARTBEAT, "override": OVERRIDES}
 """Kind of timer → the family of what it names, where that is no incident."""
 
 
@@ -114,6 +122,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     if isinstance(body, Events):
         for event in body.events:
             yield (ALERT, event.fingerprint)
+            if body.source == HEARTBEAT_SOURCE:
+                yield (HEARTBEAT, event.fingerprint)
     elif isinstance(body, Command):
         yield (INCIDENT, body.incident)
     elif isinstance(body, Result):
@@ -148,6 +158,10 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     """
     yield missing
     family = missing[0]
+    if family == HEARTBEAT:
+        roster = _known(memory, THE_ROSTER)
+        yield from ((HEARTBEAT, one) for one in (roster.ids if isinstance(roster, Roster) else ()))
+        return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in ("alert", "hold")]
     if isinstance(entry.body, Events):
         fingerprints = [event.fingerprint for event in entry.body.events]
@@ -183,7 +197,7 @@ def _decide_events(scene: Scene, body: Events) -> None:
     draft = scene.draft
     try:
         for index, event in enumerate(body.events):
-            decisions.append(decide_event(scene, body.source, event, index))
+            decisions.append(_decided(scene, body.source, event, index))
     except Missing:
         raise
     except Exception:  # noqa: BLE001  whatever it is, it must not stop the line; below, the culprit is found
@@ -191,11 +205,22 @@ def _decide_events(scene: Scene, body: Events) -> None:
         decisions = [_guarded_event(scene, body.source, event, index) for index, event in enumerate(body.events)]
     draft.changes.decisions[scene.entry] = decisions
     ledger.count_events(scene, body, decisions)
+    _note_heard(scene, body.source)
+
+
+def _note_heard(scene: Scene, source: str) -> None:
+    if f"source/{source}" in scene.rulebook.cadences:
+        _guarded(scene, f"that {source} speaks", lambda inner: heartbeats.heard(inner, source))
+
+
+def _decided(scene: Scene, source: str, event: Event, index: int) -> Decision:
+    beat = heartbeats.take(scene, source, event, index)
+    return decide_event(scene, source, event, index) if beat is None else beat
 
 
 def _guarded_event(scene: Scene, source: str, event: Event, index: int) -> Decision:
     made: list[Decision] = []
-    fault = _guarded(scene, event.title, lambda inner: made.append(decide_event(inner, source, event, index)))
+    fault = _guarded(scene, event.title, lambda inner: made.append(_decided(inner, source, event, index)))
     if fault:
         return Decision(Outcome.DEAD_LETTER, Reason.DECIDE_ERROR, Severity.P4, event.fingerprint, detail=fault)
     return made[0]
@@ -208,9 +233,12 @@ def _guarded_answer(scene: Scene, what: str, obey: Callable[[Scene], Answer]) ->
 
 
 def _decide_tick(scene: Scene, due: Sequence[str]) -> None:
+    heartbeats.check_rules(scene, due)
     for name in due:
         scene.draft.timer(name, None)
-        _guarded(scene, f"timer {name}", partial(timers.fire, name=name))
+        if _guarded(scene, f"timer {name}", partial(timers.fire, name=name)):
+            # It may be the only thing that would still page somebody: a version that can decide it will find it.
+            scene.draft.timer(name, scene.now + AGAIN_AFTER)
 
 
 def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
@@ -231,6 +259,7 @@ def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
 def _dead_letter(scene: Scene, body: DeadLetter) -> None:
     scene.draft.changes.dead_letters[scene.entry] = body
     ledger.count_dead_letter(scene, body)
+    _note_heard(scene, body.source)
     count = len(body.rejected)
     what = f"{count} items of a body" if count else "a body"
     paging.tell_operator(

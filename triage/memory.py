@@ -28,6 +28,7 @@ from triage.model import (
     Rules,
     Tally,
 )
+from triage.roster import Heartbeat, Roster
 
 ALERT: Final = "alert"
 DETAILS: Final = "details"
@@ -36,6 +37,8 @@ GROUP: Final = "group"
 EFFECT: Final = "effect"
 TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
+HEARTBEAT: Final = "heartbeat"
+ROSTER: Final = "roster"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -48,6 +51,8 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     EFFECT: Effect,
     TALLY: Tally,
     OVERRIDES: Overrides,
+    HEARTBEAT: Heartbeat,
+    ROSTER: Roster,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -58,6 +63,7 @@ Key: TypeAlias = tuple[str, str]
 THE_META: Final[Key] = (META, "")
 THE_LEDGER: Final[Key] = (LEDGER, "")
 THE_RULES: Final[Key] = (RULES, "")
+THE_ROSTER: Final[Key] = (ROSTER, "")
 
 
 class Missing(Exception):

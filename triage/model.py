@@ -274,6 +274,7 @@ class Reason(enum.StrEnum):
     LOW_REPORT = "low-severity-report"
     OUTSIDE_WINDOW = "outside-window"
     DECIDE_ERROR = "decide-error"
+    HEARTBEAT = "heartbeat"
 
 
 class Decision(msgspec.Struct, array_like=True, gc=False):
@@ -415,6 +416,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     added: int = 0
     answered: tuple[str, ...] = ()
     mistaps: dict[str, int] = {}
+    plan: tuple[tuple[tuple[str, ...], Millis], ...] = ()
+    rounds: int = 0
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

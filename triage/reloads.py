@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import cast
 
-from triage import paging
+from triage import heartbeats, paging
 from triage.memory import THE_RULES
 from triage.model import Rules, RulesLoaded
-from triage.rulebook import RulesError, compile_files
+from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.scene import Scene
 
 
 def reload(scene: Scene, body: RulesLoaded) -> None:
     """Put new rules into force, or note why they were refused. It never pages, closes or regroups anything."""
-    errors = body.errors or _errors(body)
+    rulebook, errors = (EMPTY, body.errors) if body.errors else _compiled(body)
     known = cast("Rules | None", scene.draft.get(THE_RULES))
     if not errors:
         scene.draft.put(THE_RULES, Rules(digest=body.digest, files=body.files, loaded_at=scene.now))
+        heartbeats.rules_changed(scene, rulebook)
         return
     kept = known or Rules(digest="", files={})
     scene.draft.put(THE_RULES, Rules(digest=kept.digest, files=kept.files, loaded_at=kept.loaded_at, refused=errors))
@@ -29,9 +30,8 @@ def reload(scene: Scene, body: RulesLoaded) -> None:
     )
 
 
-def _errors(body: RulesLoaded) -> list[str]:
+def _compiled(body: RulesLoaded) -> tuple[Rulebook, list[str]]:
     try:
-        compile_files(body.files)
+        return compile_files(body.files), []
     except RulesError as refused:
-        return [f"{one.path}:{one.line}:{one.column}: {one.message}" for one in refused.problems]
-    return []
+        return EMPTY, [f"{one.path}:{one.line}:{one.column}: {one.message}" for one in refused.problems]

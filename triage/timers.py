@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, incidents, overrides, paging, raises
+from triage import firing, heartbeats, incidents, overrides, paging, raises
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
@@ -109,6 +109,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
 }
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
+    "beat": heartbeats.fire,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,

@@ -13,12 +13,14 @@ import msgspec
 from triage.model import Event, Kind, Millis, Severity
 from triage.rulebook import intervals, words
 from triage.rulebook.explaining import Explanation, explain
+from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
 from triage.rulebook.problems import Problem
 from triage.rulebook.rule import Index, Rule
 from triage.rulebook.types import (
     REPORT,
     REPORT_STALE_AFTER,
+    Cadence,
     Defaults,
     Person,
     Policy,
@@ -80,6 +82,7 @@ class _Ruling(msgspec.Struct, frozen=True):
     wait: Millis
     raises: tuple[Raise, ...]
     during: str
+    heartbeat: str
 
 
 class Rulebook:
@@ -103,6 +106,7 @@ class Rulebook:
         last_resort: tuple[str, ...],
         defaults: Defaults,
         problems: list[Problem],
+        cadences: Mapping[str, Cadence],
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -119,6 +123,8 @@ class Rulebook:
         self.last_resort = last_resort
         self.defaults = defaults
         self.problems = problems
+        self.cadences = cadences
+        self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)
         self._asked: dict[int, tuple[Event, str, Verdict]] = {}
@@ -225,6 +231,7 @@ class Rulebook:
             raises=ruling.raises,
             during=ruling.during,
             unknown_policy=unknown,
+            heartbeat=ruling.heartbeat,
         )
 
     def _ruling(self, found: Found) -> _Ruling:
@@ -240,7 +247,14 @@ class Rulebook:
             wait=found["wait"].wait if "wait" in found else self.defaults.wait,
             raises=_capped(found["raise"].raises, cap) if "raise" in found else (),
             during=found["during"].during if "during" in found else "",
+            heartbeat=found["heartbeat"].name if "heartbeat" in found else "",
         )
+
+    def heartbeat_of(self, source: str, event: Event) -> str:
+        """Return the rule by which an event is a beat, or "". What no such rule can mean costs one look-up."""
+        if self._watched is not None and event.labels.get("alertname", "") not in self._watched:
+            return ""
+        return self.verdict(source, event).heartbeat
 
     def explain(self, source: str, event: Event) -> Explanation:
         """Return the verdict with its reasons: the deciding rule per field, and the nearest rules that were missed."""

@@ -194,5 +194,5 @@ def _source(name: str, shape: shapes.SourceShape) -> Source:
     values = {field: make() for field, make in given.items() if getattr(shape, field) is not None}
     if shape.adapter == REPORT:
         values.setdefault("stale_after", REPORT_STALE_AFTER)
-    plain = ("secret", "signature_header", "timestamp_header", "severity", "items")
+    plain = ("secret", "signature_header", "timestamp_header", "severity", "items", "expect_every")
     return Source(name, shape.adapter, **values, **{field: getattr(shape, field) for field in plain})

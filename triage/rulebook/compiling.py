@@ -10,6 +10,7 @@ from triage.model import rules_digest
 from triage.rulebook import lint
 from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
+from triage.rulebook.heartbeats import compile_heartbeats
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
 from triage.rulebook.reading import read_folder, team_of
 from triage.rulebook.rules import compile_severities
@@ -26,6 +27,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     parts = read_folder(files, problems)
     severities = compile_severities(parts, problems)
     catalogue = compile_catalogue(parts, problems, adapters)
+    heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -33,7 +35,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     policies.setdefault(severities.defaults.policy, Policy(severities.defaults.policy, {"": ()}))
     return Rulebook(
         rules_digest(files),
-        severities.rules,
+        [*severities.rules, *heartbeats.rules],
         runbooks=frozenset(path for path in files if path.endswith(".md")),
         time_intervals=severities.intervals,
         severity_words=severities.words,
@@ -47,6 +49,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         last_resort=catalogue.last_resort,
         defaults=severities.defaults,
         problems=in_order(problems),
+        cadences=heartbeats.cadences,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final, cast
+from typing import Final
 
 from triage.rulebook import shapes
 from triage.rulebook.catalogue import Catalogue
@@ -59,13 +59,6 @@ class _Checker:
             if many and not any(indexable(matcher) for matcher in rule.matchers):
                 hint = 'give it a matcher with = or =~"a|b", or accept that it costs time on every event'
                 yield self.at(position, "matchers", "no index can serve this rule", hint, "lint")
-            if self._shape(position).heartbeat is not None:
-                hint = "until then, drop the signal itself with outcome: drop"
-                yield self.at(position, "heartbeat", "heartbeats are checked for form, but not acted upon yet", hint)
-
-    def _shape(self, position: int) -> shapes.RuleShape:
-        part, place = self.places[position]
-        return cast("shapes.TeamSeverityFile", part.shape).rules[place[1]]
 
     def _references(self, position: int, rule: Rule) -> Iterator[Problem]:
         policies = self.catalogue.policies

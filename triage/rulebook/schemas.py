@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import cases, shapes
+from triage.rulebook import cases, heartbeats, shapes
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -12,6 +12,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "oncall.schema.json": shapes.OncallFile,
     "services.schema.json": shapes.ServicesFile,
     "sources.schema.json": shapes.SourcesFile,
+    "heartbeats.schema.json": heartbeats.HeartbeatsFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -330,6 +330,7 @@ class SourceShape(Shape):
     severity: Text = Field("", description="The severity word meant when it sends none.")
     items: Text = Field("", description="JMESPath to the list of events in the body (adapter generic).")
     mapping: dict[str, Text] = Field(default_factory=dict, description="Event field → JMESPath in each item.")
+    expect_every: Duration | None = Field(None, description="This long without a word is an alert, SourceSilent.")
 
 
 class SourcesFile(Shape):

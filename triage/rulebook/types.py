@@ -5,11 +5,12 @@ Durations are milliseconds. Everything here is immutable; a change of the rules 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from triage.model import DAY, HOUR, MINUTE, Millis, Override, Severity
+from triage.model import DAY, HOUR, MINUTE, Millis, Override, Severity, fingerprint_of
 from triage.rulebook.intervals import Piece
 
 FIELDS: Final = (
@@ -22,6 +23,7 @@ FIELDS: Final = (
     "raise",
     "during",
     "outcome",
+    "heartbeat",
 )
 """What a severity rule can decide. For each, the first matching rule that names it wins."""
 
@@ -45,7 +47,8 @@ class Verdict(msgspec.Struct, frozen=True):
     text: canonical JSON of `[[name, value], …]`, like `[["service","checkout"],["region","eu"]]`; when a label of
     `group_by` is missing it is `[["source",…],["alertname",…]]`, and without an alertname it is
     `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
-    `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "".
+    `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "". `heartbeat`
+    names the rule by which this is a beat and no alert, or "".
     """
 
     severity: Severity
@@ -60,6 +63,7 @@ class Verdict(msgspec.Struct, frozen=True):
     raises: tuple[Raise, ...] = ()
     during: str = ""
     unknown_policy: str = ""
+    heartbeat: str = ""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -152,7 +156,8 @@ class Source(msgspec.Struct, frozen=True):
     `token_sha256`: hex digests of accepted tokens; none means that the source is open on loopback. `secret` is for
     signed senders, as `${ENV}` or `file:PATH`, unexpanded. `stale_after`: after this long without a word, a firing
     alert is stale. `mapping` is for `generic`: event field → JMESPath expression, `items` the expression that yields
-    the list (else the body itself). `severity` is what a missing severity word means, as a raw word.
+    the list (else the body itself). `severity` is what a missing severity word means, as a raw word. After
+    `expect_every` without a word its silence is an alert.
     """
 
     name: str
@@ -167,6 +172,50 @@ class Source(msgspec.Struct, frozen=True):
     severity: str = ""
     items: str = ""
     mapping: dict[str, str] = {}
+    expect_every: Millis | None = None
+
+
+HEARTBEAT_SOURCE: Final = "heartbeat"
+"""The source of beats from heartbeats.yaml, and of the alerts about what does not beat."""
+MISSED: Final = "HeartbeatMissed"
+FAILED: Final = "HeartbeatFailed"
+SILENT: Final = "SourceSilent"
+
+
+class Cadence(msgspec.Struct, frozen=True):
+    """Something that must be heard of again and again, because its absence is an alert.
+
+    `key` is `ping/<name>` (heartbeats.yaml), `rule/<rule>` (a rule with `heartbeat:`) or `source/<name>`
+    (`expect_every`). It beats `every` so often or, where `cron` is not empty, when that comes in `time_zone`, and may
+    be late by `grace`. `max_run` is how long a run may take after its start (0: no matter). `by` are the labels each of
+    whose combinations is a heartbeat of its own, `expect` the values of the one label in `by` that must beat.
+    """
+
+    key: str
+    name: str
+    every: Millis = 0
+    grace: Millis = 0
+    cron: str = ""
+    time_zone: str = "UTC"
+    max_run: Millis = 0
+    severity: Severity = Severity.P1
+    by: tuple[str, ...] = ()
+    expect: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    token_sha256: tuple[str, ...] = ()
+
+    def fingerprint(self, labels: Mapping[str, str]) -> str:
+        """Return the identity of the heartbeat with these values of `by`, which is that of the alert about it."""
+        parts = [part for name in self.by for part in (name, labels.get(name, ""))]
+        return fingerprint_of(HEARTBEAT_SOURCE, self.key, *parts)
+
+    def expected(self) -> list[dict[str, str]]:
+        """Return the values of `by` of the heartbeats that must beat even if they never did."""
+        return [{self.by[0]: value} for value in self.expect] if self.by else [{}]
+
+    def expects(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether a heartbeat must beat even if it never did."""
+        return not self.by or (bool(self.expect) and labels.get(self.by[0], "") in self.expect)
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -10,8 +10,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from triage.memory import ALERT, LEDGER, RULES
+from triage.memory import ALERT, HEARTBEAT, LEDGER, RULES
 from triage.model import DeadLetter, Ledger, Millis, Rules
+from triage.roster import Heartbeat
 from triage.store import journal, keys, queries
 
 UNDECIDED_ENTRIES_MAX: Final = 5_000
@@ -70,6 +71,12 @@ async def rules(client: queries.Client) -> Rules | None:
     """Return the rules in force, with the errors of the last refused change; None before any were loaded."""
     raw = await cast("Any", client).hget(keys.family(RULES), b"")
     return msgspec.msgpack.decode(raw, type=Rules) if raw else None
+
+
+async def heartbeats(client: queries.Client) -> dict[str, Heartbeat]:
+    """Return all heartbeats by fingerprint; triage keeps so many for each rule and no more."""
+    found = await cast("Any", client).hgetall(keys.family(HEARTBEAT))
+    return {name.decode(): msgspec.msgpack.decode(raw, type=Heartbeat) for name, raw in found.items()}
 
 
 async def dead_letters(

@@ -77,11 +77,6 @@ def test_rules_that_no_index_can_serve_matter_only_among_many() -> None:
             '2:26: services.yaml has no service "chekout" (did you mean "checkout"?)',
         ),
         (
-            rules("matchers: [], heartbeat: {every: 5m}"),
-            "2:41: heartbeats are checked for form, but not acted upon yet (until then, drop the signal itself with "
-            "outcome: drop)",
-        ),
-        (
             "defaults: {policy: nightly}",
             '1:20: there is no policy "nightly", the default one: only the last resort would be paged '
             "(define it in oncall.yaml under policies:)",

@@ -1,0 +1,61 @@
+"""`tocsin heartbeats`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.people import explained, plain
+from tocsin.settings import CLIENT, Settings
+
+_COLUMNS: Final = ("state", "name", "expected", "last beat", "missed at", "remarks")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+@with_settings(CLIENT)
+def heartbeats(settings: Settings, as_json: bool) -> None:
+    """List what must beat, and when it is missed.
+
+    These are the jobs of heartbeats.yaml, watchdogs (rules with `heartbeat:`), and sources with `expect_every`.
+    """
+    from tocsin.remote import Remote
+
+    remote = Remote(settings)
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    with explained():
+        while after is not None:
+            found = remote.get("/api/v1/heartbeats", {"limit": "200"} | ({"after": after} if after else {})).body
+            items += found["items"]
+            after = found["next"]
+    if as_json:
+        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+        return
+    if not items:
+        click.echo("No heartbeats. heartbeats.yaml, rules with `heartbeat:` and sources with `expect_every` make them.")
+        return
+    rows = [_COLUMNS, *(_row(item) for item in items)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    values = ", ".join(f"{name}={value}" for name, value in item["labels"].items())
+    running = f"running since {_short(item['started_at'])}" if item["started_at"] else ""
+    return (
+        item["state"],
+        plain(f"{item['kind']} {item['name']}{f' ({values})' if values else ''}"),
+        plain(item["expected"]),
+        _short(item["beat_at"]) or "never",
+        _short(item["due_at"]) or "-",
+        plain("; ".join(part for part in (running, item["warning"]) if part)),
+    )
+
+
+def _short(time: str | None) -> str:
+    return time[:19].replace("T", " ") if time else ""
