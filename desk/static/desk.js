@@ -39,7 +39,9 @@
   }
 
   function isBeingWritten(part) {
-    return [...part.querySelectorAll("textarea")].some((one) => one.value !== "" || one === document.activeElement);
+    const choosing = document.activeElement?.tagName === "SELECT" && part.contains(document.activeElement);
+    const texts = [...part.querySelectorAll("textarea")];
+    return choosing || texts.some((one) => one.value !== "" || one === document.activeElement);
   }
 
   function replace(part, fresh) {
@@ -49,6 +51,10 @@
     for (const one of fresh.querySelectorAll("details")) {
       if (open.includes(one.id)) one.open = true;
       if (shut.includes(one.id)) one.open = false;
+    }
+    for (const one of part.querySelectorAll("select")) {
+      const same = fresh.querySelector(`select#${one.id}`);
+      if (same && [...same.options].some((option) => option.value === one.value)) same.value = one.value;
     }
     part.replaceWith(fresh);
     if (focused) document.getElementById(focused)?.focus();

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, Request, ViewportSize, async_playwright, expect
 
-from tests.store.desk_support import DOWN, NOW, TOKEN, Town, event, town
+from tests.store.desk_support import DOWN, NOW, RULES, TOKEN, Town, event, town
 from triage.model import Command, DeadLetter, Event, Verb
 from triage.store import queries
 
@@ -185,6 +185,29 @@ async def test_an_update_never_takes_away_what_somebody_is_writing(redis_url: st
             await page.get_by_label("Note for the timeline").blur()
             await here.send(event(alertname="Down", service="checkout", region="eu", instance="b"))
             await expect(page.get_by_role("button", name="Take over from ada")).to_be_visible()
+
+
+async def test_an_update_never_changes_whom_somebody_chose(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        two = RULES["oncall.yaml"].replace("people:", 'people:\n  zoe: {name: Zoe, contact: ["terminal://"]}')
+        await here.load({**RULES, "oncall.yaml": two})
+        await here.send(DOWN)
+        one = (await queries.incidents(here.client, queries.IncidentFilter())).items[0]
+        async with browsing(here) as (_, page, _bad):
+            await page.goto(f"{here.url}/incidents/{one.key[:6]}")
+            await expect(page.get_by_role("status")).to_have_text("live")
+            await page.get_by_label("Somebody else").select_option("zoe")
+            await page.get_by_label("Somebody else").blur()
+            taken = Command(verb=Verb.ACKNOWLEDGE, incident=one.key, by="ada", via="api")
+            await here.desk.appender.append(taken, NOW)
+            await here.decide()
+            await expect(page.get_by_role("button", name="Take over from ada")).to_be_visible()
+            await expect(page.get_by_label("Somebody else")).to_have_value("zoe")
+            async with here.draining():
+                await page.get_by_role("button", name="Give it to them").click()
+                await expect(page.get_by_text("They are being paged.")).to_be_visible()
+        lines = (await queries.timeline(here.client, one.key)).items
+        assert [line.text for line in lines if line.what == "assigned"] == ["admin gives it to zoe, taken from ada"]
 
 
 async def work_through(here: Town, page: Page) -> None:
