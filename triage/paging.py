@@ -153,7 +153,7 @@ def fire(scene: Scene, incident: Incident) -> None:
     late = scene.now - due
     late = late if late > LATE_AFTER else 0
     policy = _policy(scene, incident)
-    steps = policy.steps_for(incident.severity)
+    steps, rounds = _plan(incident, policy)
     if incident.lead:
         lead, why = incident.lead, incident.lead_why or "had it last"
         incident.lead = incident.lead_why = ""
@@ -163,13 +163,23 @@ def fire(scene: Scene, incident: Incident) -> None:
     incident.step += 1
     if incident.step >= len(steps):
         incident.step, incident.round = 0, incident.round + 1
-    if not steps or incident.round >= policy.rounds:
+    if not steps or incident.round >= rounds:
         _last_resort(scene, incident, policy, late, "nobody acknowledged" if steps else "the policy has no steps")
         return
     why = f"step {incident.step + 1} of policy “{policy.name}”"
     if incident.round:
         why += f", round {incident.round + 1}"
     _page_step(scene, incident, steps[incident.step], policy, late, why)
+
+
+def _plan(incident: Incident, policy: Policy) -> tuple[tuple[Step, ...], int]:
+    """Return the steps and rounds of this escalation: once it runs, new rules do not change them, unless they delete
+    its policy. Whom a step means is found anew each time.
+    """
+    if not incident.paged or not incident.plan:
+        incident.plan = tuple((step.notify, step.wait) for step in policy.steps_for(incident.severity))
+        incident.rounds = policy.rounds
+    return tuple(Step(notify, wait) for notify, wait in incident.plan), incident.rounds
 
 
 def _policy(scene: Scene, incident: Incident) -> Policy:
@@ -185,7 +195,7 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
         f"Escalation policy “{incident.policy}” is gone",
         f"Incident {short(incident.key)} was escalating by it; “{defaults.policy}” is used instead.",
     )
-    incident.policy = defaults.policy
+    incident.policy, incident.plan = defaults.policy, ()
     return policies.get(defaults.policy) or Policy(defaults.policy, {})
 
 

@@ -6,11 +6,13 @@ from collections import Counter
 from typing import cast
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.unit.triage.stage import FILES, START, Stage, alert
+from triage import timers
 from triage.decide import decide
 from triage.memory import INCIDENT, THE_LEDGER, Changes, DictMemory
 from triage.model import (
@@ -205,3 +207,15 @@ def test_the_empty_rulebook_decides_too() -> None:
     stage._rulebook = EMPTY
     assert stage.fires().outcome is Outcome.OPENED
     assert "unreachable" in stage.whats(cast("Incident", stage.memory.get((INCIDENT, stage.incident.key))))
+
+
+def test_a_timer_that_cannot_be_decided_is_tried_again_and_pages_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    with monkeypatch.context() as broken:
+        broken.setitem(timers._INCIDENT, "page", lambda _scene, _incident: 1 / 0)
+        stage.fires()
+        stage.minutes(3)
+        assert stage.paged == []
+        assert any("Could not decide" in title for _, title in stage.told)
+    stage.minutes(1)
+    assert stage.paged == ["ana"]

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.triage.stage import Stage, alert, report
-from triage.model import HOUR, MINUTE, Effect, Ending, Events, Outcome, Phase, Reason, Result, Severity, Status, Verb
+from tests.unit.triage.stage import FILES, Stage, alert, report
+from triage.model import (
+    HOUR,
+    MINUTE,
+    Effect,
+    Ending,
+    Events,
+    Outcome,
+    Phase,
+    Reason,
+    Result,
+    Severity,
+    Status,
+    Verb,
+    rules_digest,
+)
 from triage.rehearsal import accepts
 
 
@@ -253,3 +267,32 @@ def test_the_all_clear_reaches_everybody_who_was_paged() -> None:
     stage.advance(HOUR)
     assert stage.incident.phase is Phase.RESOLVED
     assert len(stage.told) == 2
+
+
+def with_policy(text: str) -> dict[str, str]:
+    """The rules of the stage with other policies."""
+    before, _, after = FILES["oncall.yaml"].partition("policies:")
+    return {**FILES, "oncall.yaml": f"{before}policies: {text}\noperators:{after.partition('operators:')[2]}"}
+
+
+def test_a_running_escalation_keeps_its_steps_and_the_next_one_takes_the_new_ones() -> None:
+    stage = Stage()
+    stage.fires()
+    files = with_policy("{default: {rounds: 1, steps: [{notify: [eve], wait: 1m}]}}")
+    stage.load(files, rules_digest(files))
+    stage.minutes(6)
+    assert stage.paged == ["ana", "ben"]
+    stage.fires(service="search")
+    assert stage.paged == ["ana", "ben", "eve"]
+
+
+def test_a_running_escalation_whose_policy_is_deleted_goes_on_with_the_default_one() -> None:
+    files = with_policy("{default: {steps: [{notify: [ben], wait: 5m}]}, shop: {steps: [{notify: [ana], wait: 5m}]}}")
+    stage = Stage(files=files)
+    stage.fires(team="shop")
+    assert stage.paged == ["ana"]
+    files = with_policy("{default: {steps: [{notify: [ben], wait: 5m}]}}")
+    stage.load(files, rules_digest(files))
+    stage.minutes(5)
+    assert stage.paged == ["ana", "ben"]
+    assert ("eve", "Escalation policy “shop” is gone") in stage.told
