@@ -57,8 +57,8 @@ def at_its_end(stage: Stage, incident: Incident) -> bool:
     return any(one.episode == incident.episode for one in last)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(HAPPENS, max_size=14))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(HAPPENS, min_size=6, max_size=14))
 def test_what_is_open_and_nobodys_is_on_its_way_to_somebody(happenings: list[dict[str, Any] | int | str]) -> None:
     stage = Stage()
     stage.fires()
@@ -78,7 +78,7 @@ def test_what_is_open_and_nobodys_is_on_its_way_to_somebody(happenings: list[dic
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(HAPPENS, max_size=8))
+@given(st.lists(HAPPENS, min_size=2, max_size=10))
 def test_left_alone_every_escalation_comes_to_the_last_resort(happenings: list[dict[str, Any] | int | str]) -> None:
     stage = Stage()
     stage.fires()
