@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from desk import openapi, people, problems, reading, views
+from desk import oncall, openapi, people, problems, reading, views
 from desk.api import BASE, ROUTES, Answered, Call, Office, Route
 from desk.context import Desk
 from desk.people import Person
@@ -25,6 +25,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+EVERY_ROUTE: Final = (*ROUTES, *oncall.ROUTES)
 log = structlog.get_logger("desk")
 
 
@@ -32,10 +33,12 @@ def add_routes(app: web.Application, desk: Desk) -> None:
     """Put the API, the live stream and the views on `app`. Streams end when the application shuts down."""
     office = Office(desk, Pulse(desk))
     app.on_shutdown.append(office.pulse.stop)
-    for route in ROUTES:
+    for path, feed in oncall.FEEDS.items():  # first: a schedule's own route would take its name for `<name>.ics`
+        app.router.add_get(BASE + path, _feed(office, feed))
+    for route in EVERY_ROUTE:
         app.router.add_route(route.method, BASE + route.path, _endpoint(office, route), name=f"api:{route.name}")
     app.router.add_get(f"{BASE}/stream", _guarded(office, office.pulse.serve))
-    described = openapi.document(ROUTES, desk.settings.version, desk.settings.external_url)
+    described = openapi.document(EVERY_ROUTE, desk.settings.version, desk.settings.external_url)
     app.router.add_get(f"{BASE}/openapi.json", _describe(described))
     app.router.add_route("*", BASE + "/{rest:.*}", _lost)
     views.add_routes(app, office)
@@ -57,6 +60,22 @@ def _guarded(
     async def handle(request: web.Request) -> web.StreamResponse:
         await _who(office, request, changes=False)
         return await handler(request)
+
+    return _caught(handle)
+
+
+def _feed(
+    office: Office, handler: Callable[[Office, web.Request], Awaitable[web.StreamResponse]]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = request.query.get("token", "")
+        if token:
+            people.check_attempts(office.desk, request, office.attempts)
+        if not token or not oncall.opens_feeds(token, office.desk.settings.tokens):
+            if token:
+                office.attempts.failed(request.remote or "", office.desk.clock())
+            await _who(office, request, changes=False)
+        return await handler(office, request)
 
     return _caught(handle)
 
@@ -144,7 +163,7 @@ def _describe(described: dict[str, Any]) -> Callable[[web.Request], Awaitable[we
 async def _lost(request: web.Request) -> web.StreamResponse:
     path = request.path.removeprefix(BASE)[:100]
     detail = f"the API has no {request.method} {path}; {BASE}/openapi.json lists what it has"
-    known = any(path.count("/") == route.path.count("/") and _fits(route.path, path) for route in ROUTES)
+    known = any(path.count("/") == route.path.count("/") and _fits(route.path, path) for route in EVERY_ROUTE)
     if known:
         return _problem(Problem(405, "method", "Not with this method", detail))
     return _problem(problems.not_found(detail))

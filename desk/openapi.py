@@ -13,6 +13,16 @@ from desk.api import BASE, Route
 from desk.problems import ProblemShape
 
 _REF: Final = "#/components/schemas/{model}"
+_IN_PATH: Final[dict[str, dict[str, Any]]] = {
+    "id": {
+        "description": "The incident's key, or its first six characters or more.",
+        "schema": {"type": "string", "pattern": "^[a-z2-7]{6,26}$"},
+    },
+    "schedule": {"description": "A schedule of oncall.yaml.", "schema": {"type": "string"}},
+    "person": {"description": "A person of oncall.yaml.", "schema": {"type": "string"}},
+    "override": {"description": "The id of an override.", "schema": {"type": "string"}},
+}
+"""What the parts of a path mean."""
 _ERRORS: Final = {
     400: "A parameter or the body cannot be used; `errors` names the fields.",
     401: "A token is needed, or this one is not known.",
@@ -75,8 +85,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": "The incident's key, or its first six characters or more.",
-            "schema": {"type": "string", "pattern": "^[a-z2-7]{6,26}$"},
+            **_IN_PATH.get(name, _IN_PATH["id"]),
         }
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]

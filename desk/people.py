@@ -97,14 +97,18 @@ def by_bearer(desk: Desk, request: web.Request, attempts: Attempts) -> Person | 
 
 def sign_in(desk: Desk, request: web.Request, attempts: Attempts, token: str) -> str | None:
     """Return whose token it is, or None. Raises Problem 429 when this address has guessed too often."""
-    address, now = request.remote or "", desk.clock()
-    if attempts.exhausted(address, now):
-        detail = f"{FAILURES_MAX} wrong tokens from this address within a minute; wait a minute"
-        raise Problem(429, "too-many-attempts", "Too many attempts", detail, headers={"Retry-After": "60"})
+    check_attempts(desk, request, attempts)
     name = name_of(token, desk.settings.tokens)
     if name is None:
-        attempts.failed(address, now)
+        attempts.failed(request.remote or "", desk.clock())
     return name
+
+
+def check_attempts(desk: Desk, request: web.Request, attempts: Attempts) -> None:
+    """Raise Problem 429 when this address has guessed too often."""
+    if attempts.exhausted(request.remote or "", desk.clock()):
+        detail = f"{FAILURES_MAX} wrong tokens from this address within a minute; wait a minute"
+        raise Problem(429, "too-many-attempts", "Too many attempts", detail, headers={"Retry-After": "60"})
 
 
 def unauthorized(detail: str) -> Problem:

@@ -6,22 +6,24 @@ import re
 from pathlib import Path
 from typing import Any
 
-from desk import openapi
-from desk.api import ROUTES
+from desk import oncall, openapi
+from desk.application import EVERY_ROUTE as ROUTES
 from desk.context import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
-LINES = dict(re.findall(r"^\| `((?:GET|POST) /[^`]*)` \|(.*)\|[^|]*\|$", PAGE, re.MULTILINE))
+LINES = dict(re.findall(r"^\| `((?:GET|POST|DELETE) /[^`]*)` \|(.*)\|[^|]*\|$", PAGE, re.MULTILINE))
 
 
 def test_the_page_lists_exactly_the_routes() -> None:
     served = {f"{route.method} {route.path}" for route in ROUTES} | {"GET /stream"}
+    served |= {f"GET {path}" for path in oncall.FEEDS}
     assert set(LINES) == served
 
 
 def test_the_page_names_every_parameter() -> None:
     for route in ROUTES:
-        names = set(route.query.model_fields) | set(route.body.model_fields if route.body else ())
+        fields = {**route.query.model_fields, **(route.body.model_fields if route.body else {})}
+        names = {field.alias or name for name, field in fields.items()}
         told = set(re.findall(r"`(\w+)`", LINES[f"{route.method} {route.path}"]))
         assert names <= told, route.path
 

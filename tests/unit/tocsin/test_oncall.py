@@ -1,0 +1,115 @@
+"""`tocsin oncall check`: a year of the schedules, as a table and an exit code. And how times are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.triage.test_schedules import at
+from tocsin.cli import main
+from triage.coverage import examine
+from triage.model import DAY, HOUR, MINUTE
+from triage.rulebook import compile_files
+
+GOOD = """
+people:
+  ana: {contact: ["terminal://"], time_zone: Europe/Berlin}
+  ben: {contact: ["terminal://"]}
+schedules:
+  primary:
+    time_zone: Europe/Berlin
+    layers: [{users: [ana, ben], start: "2026-01-05T09:00", every: 1w}]
+policies: {default: {steps: [{notify: [schedule:primary]}]}}
+operators: [ana]
+last_resort: [ana]
+"""
+OFFICE = """    layers: [{users: [ana, ben], start: "2026-01-05T09:00", every: 1w, restrict: [
+      {weekdays: ["monday:friday"], times: [{start_time: "09:00", end_time: "17:00"}]}]}]
+"""
+
+
+def checked(folder: Path, text: str, *more: str) -> tuple[int, str]:
+    (folder / "oncall.yaml").write_text(text, "utf-8")
+    result = CliRunner().invoke(main, ["oncall", "check", str(folder), "--from", "2026-11-24", *more])
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def restricted(text: str) -> str:
+    head, _, rest = text.partition("    layers:")
+    return head + OFFICE + rest.partition("\n")[2]
+
+
+def test_a_year_without_gaps_is_good(tmp_path: Path) -> None:
+    code, output = checked(tmp_path, GOOD)
+    assert code == 0, output
+    lines = output.splitlines()
+    assert lines[0] == "clock  primary: 2027-03-28 03:00 (Europe/Berlin from UTC+01:00 to UTC+02:00): ben, then ben"
+    assert lines[1] == "clock  primary: 2027-10-31 02:00 (Europe/Berlin from UTC+02:00 to UTC+01:00): ana, then ana"
+    assert lines[-1] == "1 schedules, 0 gaps, 0 unreachable: good"
+    hours = {line.split()[0]: int(line.split()[1]) for line in lines[4:6]}
+    assert sum(hours.values()) == 366 * 24
+
+
+def test_a_gap_is_told_with_its_times_and_fails(tmp_path: Path) -> None:
+    code, output = checked(tmp_path, restricted(GOOD), "--days", "3")
+    assert code == 1
+    assert "GAP  primary: nobody from 2026-11-24 17:00 to 2026-11-25 09:00 (Europe/Berlin)" in output
+    code, output = checked(tmp_path, restricted(GOOD) + "# partial\n")
+    assert "GAP  primary: and " in output
+
+
+def test_gaps_that_are_meant_do_not_fail(tmp_path: Path) -> None:
+    text = restricted(GOOD).replace("  primary:\n", "  primary:\n    partial: true\n")
+    code, output = checked(tmp_path, text, "--days", "1")
+    assert code == 0, output
+    assert "partial  primary: 16 hours without anybody, as meant" in output
+
+
+def test_somebody_without_a_contact_method_fails_and_it_is_said_where(tmp_path: Path) -> None:
+    code, output = checked(tmp_path, GOOD.replace('  ben: {contact: ["terminal://"]}', "  ben: {}"))
+    assert code == 1
+    assert "UNREACHABLE  ben has no contact method, and is in schedule primary" in output
+
+
+def test_files_that_are_refused_end_with_code_2(tmp_path: Path) -> None:
+    code, output = checked(tmp_path, GOOD.replace("users: [ana, ben]", "users: [ana, bne]"))
+    assert code == 2
+    assert 'there is no person "bne" (did you mean "ben"?)' in output
+    code, _ = checked(tmp_path, GOOD, "--from", "soon")
+    assert code == 2
+
+
+@pytest.mark.parametrize("given", [["primary"], ["primary", "ben"], ["primary", "ben", "--withdraw", "x"]])
+def test_an_override_that_says_too_little_or_too_much(given: list[str]) -> None:
+    result = CliRunner().invoke(main, ["oncall", "override", *given])
+    assert result.exit_code == 2
+    assert "--withdraw" in result.output
+
+
+def test_load_counts_nights_and_weekends_on_the_persons_own_clock() -> None:
+    """Ben is in New York: Berlin's Monday morning is still his Sunday night."""
+    text = GOOD.replace(
+        '  ben: {contact: ["terminal://"]}', '  ben: {contact: ["terminal://"], time_zone: America/New_York}'
+    )
+    text = text.replace("every: 1w", "every: 12h")
+    rulebook = compile_files({"oncall.yaml": text})
+    begin = at("2026-06-01T07:00")  # Monday 09:00 in Berlin, 03:00 in New York
+    ana, ben = examine(rulebook, begin, begin + 12 * HOUR).loads[:1], examine(rulebook, begin, begin + DAY).loads
+    assert [(one.person, one.time // HOUR, one.nights, one.weekends) for one in ana] == [("ana", 12, 0, 0)]
+    assert [(one.person, one.time // HOUR, one.nights, one.weekends) for one in ben] == [
+        ("ana", 12, 0, 0),
+        ("ben", 12, 1, 0),
+    ]
+    week = examine(rulebook, begin, begin + 7 * DAY).loads
+    assert [(one.person, one.nights, one.weekends, one.shifts) for one in week] == [("ana", 0, 1, 7), ("ben", 7, 1, 7)]
+
+
+def test_the_instant_of_a_change_of_the_clock_is_exact() -> None:
+    rulebook = compile_files({"oncall.yaml": GOOD})
+    report = examine(rulebook, at("2026-10-01T00:00"), at("2026-11-01T00:00"))
+    (edge,) = report.edges
+    assert (edge.at, edge.before, edge.after) == (at("2026-10-25T01:00"), 120, 60)
+    assert edge.at % MINUTE == 0

@@ -1,0 +1,244 @@
+"""`tocsin oncall`: who is on call now and at any time, overrides, and a check of the year to come."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import click
+
+from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
+from tocsin.cli.people import explained, plain
+from tocsin.settings import CLIENT, SERVE, Settings
+
+if TYPE_CHECKING:
+    from triage.coverage import Report
+    from triage.rulebook import Rulebook
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+_FROM = click.option("--from", "start", default="", metavar="TIME", help="Like 2026-12-24T09:00; now if left out.")
+YEAR_DAYS: Final = 366
+SHOWN: Final = 10
+"""How many gaps of one schedule are listed."""
+
+
+@click.group()
+def oncall() -> None:
+    """Say who is on call, let somebody take over, check the year to come.
+
+    Times without an offset are the wall clock of the schedule's zone.
+    """
+
+
+@oncall.command()
+@click.option("--at", default="", metavar="TIME", help="Another time, in RFC 3339, like 2026-12-24T21:00:00+01:00.")
+@_AS_JSON
+@with_settings(CLIENT)
+def now(settings: Settings, at: str, as_json: bool) -> None:
+    """Say who is on call in every schedule."""
+    from tocsin.remote import Remote
+
+    with explained():
+        found = Remote(settings).get("/api/v1/oncall", {"at": at} if at else None).body
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    if not found["schedules"]:
+        click.echo("There are no schedules; docs/on-call.md says how to write one.")
+    rows: list[tuple[str, ...]] = [("schedule", "on call", "until", "then")]
+    for one in found["schedules"]:
+        later = one["next"]
+        then = f"{later['person']} from {_local(later['start'], one['time_zone'])}" if later else "-"
+        for shift in one["on_call"] or [{"person": "nobody", "end": ""}]:
+            until = _local(shift["end"], one["time_zone"]) if shift["end"] else "-"
+            rows.append((one["schedule"], shift["person"], until, then))
+    _table(rows)
+
+
+@oncall.command()
+@click.argument("schedule")
+@_FROM
+@click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many days.")
+@_AS_JSON
+@with_settings(CLIENT)
+def show(settings: Settings, schedule: str, start: str, days: int, as_json: bool) -> None:
+    """Show a schedule as a calendar."""
+    from datetime import UTC, datetime, timedelta
+
+    from tocsin.remote import Remote
+
+    remote = Remote(settings)
+    path = f"/api/v1/oncall/{quote(schedule, safe='')}"
+    with explained():
+        query = {"from": start} if start else {}
+        found = remote.get(path, query).body
+        begin = _begin(start, found["time_zone"]) if start else datetime.now(UTC)
+        query["to"] = (begin + timedelta(days=days)).isoformat(timespec="seconds")
+        found = remote.get(path, query).body
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    _calendar(found)
+
+
+def _calendar(found: dict[str, Any]) -> None:
+    here = found["time_zone"]
+    click.echo(f"{found['of']}, wall clock of {here}")
+    before = ""
+    for shift in found["shifts"]:
+        if before and shift["start"] > before:
+            click.echo(f"{_local(before, here)}  -  {_local(shift['start'], here)}  NOBODY")
+        by = "" if shift["via"] != "override" else "  (override)"
+        click.echo(f"{_local(shift['start'], here)}  -  {_local(shift['end'], here)}  {plain(shift['person'])}{by}")
+        before = max(before, shift["end"])
+    if not found["shifts"]:
+        click.echo("Nobody is on call in this time.")
+    for one in found["overrides"]:
+        span = f"{_local(one['start'], here)} - {_local(one['end'], here)}"
+        click.echo(f"override {one['id']}: {plain(one['person'])} {span}, by {plain(one['by'])}")
+
+
+@oncall.command()
+@click.argument("schedule")
+@click.argument("person", required=False)
+@_FROM
+@click.option("--to", "end", default="", metavar="TIME", help="Until when.")
+@click.option("--withdraw", default="", metavar="ID", help="Withdraw this override instead; `show` lists them.")
+@with_settings(CLIENT)
+def override(settings: Settings, schedule: str, person: str | None, start: str, end: str, withdraw: str) -> None:
+    """Let PERSON take SCHEDULE for a time. Two overrides make a swap."""
+    from tocsin.remote import Remote
+
+    path = f"/api/v1/oncall/{quote(schedule, safe='')}/overrides"
+    if bool(withdraw) == bool(person) or (person and not end):
+        raise Stop("Give a PERSON with --to (and --from), or --withdraw with the id of an override.", USAGE)
+    with explained():
+        if withdraw:
+            answer = Remote(settings).send("DELETE", f"{path}/{quote(withdraw, safe='')}")
+        else:
+            given = {"person": person, "to": end} | ({"from": start} if start else {})
+            answer = Remote(settings).post(path, given)
+    click.echo(f"{schedule}: {plain(str(answer.body['text']))}")
+
+
+@oncall.command()
+@click.argument("name")
+@click.option("--person", is_flag=True, help="NAME is a person, not a schedule.")
+@with_settings(CLIENT)
+def feed(settings: Settings, name: str, person: bool) -> None:
+    """Print the address of an iCalendar feed, for a calendar to subscribe to.
+
+    It holds a secret that opens feeds and nothing else.
+    """
+    from tocsin.remote import Remote
+
+    with explained():
+        path = f"/api/v1/oncall/{'people/' if person else ''}{quote(name, safe='')}"
+        found = Remote(settings).get(path).body
+    if not found["feed"]:
+        raise Stop("A feed belongs to a token: give one with TOCSIN_ADMIN_TOKEN_FILE.")
+    click.echo(found["feed"])
+
+
+@oncall.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--from", "start", default="", metavar="DATE", help="First day, like 2026-12-24; today if left out.")
+@click.option("--days", default=YEAR_DAYS, show_default=True, type=click.IntRange(1, 800), help="How many days.")
+@with_settings(SERVE)
+def check(settings: Settings, folder: Path | None, start: str, days: int) -> None:
+    """Check the year to come: gaps, contact methods, changes of the clock, load.
+
+    FOLDER is by default --rules.path. Exits 1 when there are gaps or people who cannot be reached.
+    """
+    from tocsin.rules import FolderError, read_folder
+    from triage.coverage import examine
+    from triage.model import DAY, MINUTE
+    from triage.rulebook import RulesError, compile_files
+    from triage.rulebook.wall import parse_wall
+
+    path = folder or settings.rules_path
+    try:
+        rulebook = compile_files(read_folder(path))
+        begin = parse_wall(start) * MINUTE if start else time.time_ns() // 1_000_000 // DAY * DAY
+    except (FolderError, RulesError) as error:
+        raise Stop(f"{error}\n`tocsin check` shows every problem in its place.", USAGE) from None
+    except ValueError as error:
+        raise Stop(f"--from: {error}", USAGE) from None
+    report = examine(rulebook, begin, begin + days * DAY)
+    _show_report(rulebook, report)
+    sys.exit(0 if report.good else FAILED)
+
+
+def _show_report(rulebook: Rulebook, report: Report) -> None:
+    for name, found in report.gaps.items():
+        here = rulebook.schedules[name].time_zone
+        for begin, end in found[:SHOWN]:
+            click.echo(f"GAP  {name}: nobody from {_wall(begin, here)} to {_wall(end, here)} ({here})")
+        if len(found) > SHOWN:
+            click.echo(f"GAP  {name}: and {len(found) - SHOWN} more")
+    for name, found in report.meant.items():
+        empty = sum(end - begin for begin, end in found) / 3_600_000
+        click.echo(f"partial  {name}: {empty:.0f} hours without anybody, as meant")
+    for person, places in report.unreachable.items():
+        click.echo(f"UNREACHABLE  {plain(person)} has no contact method, and is in {', '.join(places)}")
+    for edge in report.edges:
+        here = rulebook.schedules[edge.schedule].time_zone
+        was, then = (", ".join(people) or "NOBODY" for people in (edge.people_before, edge.people_after))
+        offsets = f"{_offset(edge.before)} to {_offset(edge.after)}"
+        click.echo(f"clock  {edge.schedule}: {_wall(edge.at, here)} ({here} from {offsets}): {was}, then {then}")
+    rows: list[tuple[str, ...]] = [("person", "hours", "nights", "weekends", "shifts")]
+    for load in report.loads:
+        hours = f"{load.time / 3_600_000:.0f}"
+        rows.append((load.person, hours, str(load.nights), str(load.weekends), str(load.shifts)))
+    if report.loads:
+        click.echo("")
+        _table(rows)
+    gaps = sum(map(len, report.gaps.values()))
+    verdict = "good" if report.good else "not good"
+    counts = f"{len(report.gaps) + len(report.meant)} schedules, {gaps} gaps, {len(report.unreachable)} unreachable"
+    click.echo(f"{counts}: {verdict}")
+
+
+def _wall(at: int, time_zone: str) -> str:
+    from triage.rulebook.wall import show_wall, wall_of
+
+    return show_wall(wall_of(at, time_zone)).replace("T", " ")
+
+
+def _offset(minutes: int) -> str:
+    sign = "-" if minutes < 0 else "+"
+    return f"UTC{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _moment(text: str) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text)
+
+
+def _begin(text: str, time_zone: str) -> Any:
+    """Return the time that the API took for `text`: a wall clock where it has no offset."""
+    from datetime import UTC, datetime
+
+    from triage.rulebook.wall import first, parse_wall
+
+    given = _moment(text)
+    if given.tzinfo is not None:
+        return given
+    return datetime.fromtimestamp(first(parse_wall(text), time_zone) / 1_000, UTC)
+
+
+def _local(text: str, time_zone: str) -> str:
+    """Return a time of the API on the wall clock of a zone."""
+    return _wall(int(_moment(text).timestamp() * 1_000), time_zone)
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        cells = (plain(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
