@@ -317,7 +317,8 @@ def page_asked(scene: Scene, incident: Incident, name: str, why: str) -> int:
 def hurry(scene: Scene, incident: Incident) -> None:
     """Page the next step at once; an escalation that was at its end, or never began, begins anew."""
     let_go(scene, incident)
-    if not incident.episode or incident.round >= _policy(scene, incident).rounds:
+    _, rounds = _plan(incident, _policy(scene, incident))
+    if not incident.episode or incident.round >= rounds:
         begin(scene, incident)
         return
     incident.page_at = scene.now
