@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, cast, TypeVar
+from typing import Any, Final, cast
 
 import aiohttp
 import msgspec
