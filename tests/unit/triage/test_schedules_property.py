@@ -2,7 +2,7 @@
 
 The simple reading knows no instants of hand-offs. It walks through time once and notes the furthest that the wall clock
 has been; and from the end, what it still has to pass: a turn is over once its hand-off has come for the last time.
-time. The two differ only around an hour that comes twice, and whoever has any wall time between them is on call.
+The two differ only around an hour that comes twice, and whoever has any wall time between them is on call.
 """
 
 from __future__ import annotations
