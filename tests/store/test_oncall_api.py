@@ -51,6 +51,10 @@ async def test_an_override_is_asked_for_shown_and_withdrawn(redis_url: str) -> N
             body = {"person": "bob", "from": "2026-01-01T02:00", "to": "2026-01-01T03:00"}
             status, done = await here.ask("POST", "/oncall/primary/overrides", json=body)
             assert (status, done["ending"]) == (200, "done"), done
+            (why,) = (await here.get(f"/why?of={done['entry']}"))["sections"]
+            assert {"by": "admin (api)", "schedule": "primary"}.items() <= {
+                fact["name"]: fact["text"] for fact in why["facts"]
+            }.items()
             found = await here.get("/oncall/primary?from=2026-01-01T00:00&to=2026-01-01T09:00")
             assert [(one["person"], one["start"][11:16], one["via"]) for one in found["shifts"]] == [
                 ("ada", "23:00", "daily"),

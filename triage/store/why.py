@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from triage.model import Command, Decision, Details, Event, Incident, Line, Millis, Rules, Status, short
+from triage.model import Command, Decision, Details, Event, Incident, Line, Millis, OverrideAsked, Rules, Status, short
 from triage.rulebook import EMPTY, Explanation, Rulebook, RulesError, compile_files
 from triage.store import queries, standing
 
@@ -129,6 +129,8 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
     view = await queries.entry(client, entry_id)
     if isinstance(view.entry.body, Command):
         return Why("command", entry_id, [_command(view.entry.body, view)])
+    if isinstance(view.entry.body, OverrideAsked):
+        return Why("override", entry_id, [_override(view.entry.body, view)])
     events = queries.events_of(view)
     wanted = events if index is None else events[index : index + 1]
     if not wanted:
@@ -142,6 +144,20 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
     if len(wanted) > EVENTS_MAX:
         sections.append(Section("More", [Fact("events", f"{len(wanted) - EVENTS_MAX} more: ask for {entry_id}/INDEX")]))
     return Why("event", entry_id if index is None else f"{entry_id}/{index}", sections)
+
+
+def _override(asked: OverrideAsked, view: queries.EntryView) -> Section:
+    wanted = f"withdraw {asked.withdraw}"
+    if not asked.withdraw:
+        wanted = f"{asked.person} from {_time(asked.start)} to {_time(asked.end)}"
+    facts = [
+        Fact("at", _time(view.entry.at)),
+        Fact("schedule", asked.schedule),
+        Fact("asked", wanted),
+        Fact("by", f"{asked.by} ({asked.via})"),
+        Fact("answer", f"{view.answer.ending}: {view.answer.text}" if view.answer else "not decided yet"),
+    ]
+    return Section("Override", facts)
 
 
 def _command(command: Command, view: queries.EntryView) -> Section:
