@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -234,8 +235,8 @@ def test_a_deliverer_survives_the_loss_of_every_rq_key(client: redis.Redis, redi
     with process(DELIVERER, redis_url) as child:
         wait_for(lambda: client.hlen(keys.WORKERS))
         for number in range(4):
-            gone = client.keys(f"{RQ}*")
-            client.delete(*gone)
+            if gone := client.keys(f"{RQ}*"):
+                client.delete(*gone)
             commit(client, effect(f"e{number}", target=f"file://{pages}"))
             wait_for(lambda number=number: f"e{number}" in delivered(pages))  # type: ignore[misc]
         assert child.poll() is None
@@ -251,9 +252,15 @@ def test_a_wake_up_delivers_well_within_the_sweepers_second(
     pages = tmp_path / "pages"
     with process(DELIVERER, redis_url):
         wait_for(lambda: client.hlen(keys.WORKERS))
-        commit(client, effect("a", target=f"file://{pages}", due=NOW))
-        jobs.wake_deliver(client)
-        wait_for(lambda: delivered(pages) == ["a"], timeout_s=0.9)
+        took: list[float] = []
+        for number in range(9):
+            began = time.monotonic()
+            commit(client, effect(f"e{number}", target=f"file://{pages}", due=NOW))
+            jobs.wake_deliver(client)
+            wait_for(lambda number=number: f"e{number}" in delivered(pages))  # type: ignore[misc]
+            took.append(time.monotonic() - began)
+        # Alone, the sweeper takes half of its second in the middle. A busy machine may be slow now and then.
+        assert statistics.median(took) < sweeper.EVERY_S / 3, took
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
