@@ -12,19 +12,22 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import commands, deliveries, heartbeats, ledger, overrides, paging, reloads, timers
+from triage import commands, deliveries, heartbeats, ledger, overrides, paging, reloads, silences, timers
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
+    CROWD,
     DETAILS,
     EFFECT,
     GROUP,
     HEARTBEAT,
     INCIDENT,
     OVERRIDES,
+    SILENCE,
     TALLY,
     THE_ROSTER,
     THE_RULES,
+    THE_SILENCES,
     Changes,
     Draft,
     Key,
@@ -51,6 +54,7 @@ from triage.model import (
     Result,
     RulesLoaded,
     Severity,
+    SilenceAsked,
     Status,
     Tick,
 )
@@ -58,8 +62,9 @@ from triage.roster import Roster
 from triage.rulebook import Rulebook
 from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
+from triage.silence import Crowd, Silences
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -105,6 +110,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         reloads.reload(scene, body)
     elif isinstance(body, OverrideAsked):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "override", lambda inner: overrides.obey(inner, body))
+    elif isinstance(body, SilenceAsked):
+        draft.changes.answers[entry.id] = _guarded_answer(scene, "silence", lambda inner: silences.obey(inner, body))
     else:
         _dead_letter(scene, body)
     scene.edit_meta().now = scene.now
@@ -112,13 +119,14 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     return draft.changes
 
 
-_TIMED: Final = {"alert": ALERT, "hold": ALERT, "beat": HEARTBEAT, "override": OVERRIDES}
+_TIMED: Final = {"alert": ALERT, "hold": ALERT, "beat": HEARTBEAT, "override": OVERRIDES, "silence": SILENCE}
 """Kind of timer → the family of what it names, where that is no incident."""
 
 
 def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     """Name the keys that deciding `entry` surely reads. The shell loads those of a whole batch in one go."""
     body = entry.body
+    yield THE_SILENCES
     if isinstance(body, Events):
         for event in body.events:
             yield (ALERT, event.fingerprint)
@@ -133,6 +141,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield THE_RULES
     elif isinstance(body, OverrideAsked):
         yield (OVERRIDES, body.schedule)
+    elif isinstance(body, SilenceAsked):
+        yield (SILENCE, body.key)
     for name in due:
         kind, _, what = name.partition(":")
         yield (_TIMED.get(kind, INCIDENT), what)
@@ -162,12 +172,17 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         roster = _known(memory, THE_ROSTER)
         yield from ((HEARTBEAT, one) for one in (roster.ids if isinstance(roster, Roster) else ()))
         return
+    if family == SILENCE:
+        index = _known(memory, THE_SILENCES)
+        yield from ((SILENCE, one) for one in (index.keys if isinstance(index, Silences) else ()))
+        return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in ("alert", "hold")]
     if isinstance(entry.body, Events):
         fingerprints = [event.fingerprint for event in entry.body.events]
     if family in (ALERT, DETAILS):
         yield from ((family, fingerprint) for fingerprint in fingerprints)
-    if family not in (INCIDENT, TALLY, EFFECT):
+        yield from _of_crowds(family, due, memory)
+    if family not in (INCIDENT, TALLY, EFFECT, CROWD):
         return
     known = [cast("Alert | None", _known(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}
@@ -182,6 +197,14 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
             yield from ((EFFECT, effect) for effect in incident.pending)
         elif family != EFFECT:
             yield (family, key)
+
+
+def _of_crowds(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
+    """Name what is looked at to tell whether the incidents of due timers are silenced."""
+    for name in due:
+        crowd = _known(memory, (CROWD, name.partition(":")[2]))
+        if isinstance(crowd, Crowd):
+            yield from ((family, one) for one in crowd.members)
 
 
 def _known(memory: Memory, key: Key) -> msgspec.Struct | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from triage import alerts, incidents, raises
+from typing import Final
+
+from triage import alerts, incidents, pausing, quiet, raises, silences
 from triage.alerts import Move
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import (
@@ -18,8 +20,8 @@ from triage.model import (
     Phase,
     Reason,
     Severity,
-    Status,
 )
+from triage.quiet import Quiet
 from triage.rulebook.types import Verdict
 from triage.scene import Scene
 
@@ -58,6 +60,8 @@ def _dropped(event: Event, verdict: Verdict) -> Decision:
 
 def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -> Decision:
     """The same alert again never pages; only what changed is written."""
+    if silences.follows(scene):
+        silences.heard(scene, scene.rulebook.labels_of(source, event), event.fingerprint, True)
     if known.state is AlertState.HELD and alerts.labels_sum(event) != known.labels_sum:
         scene.draft.timer(f"hold:{event.fingerprint}", None)
         return _begin(scene, source, event, known, index)  # it says something else: it may not be held any more
@@ -66,13 +70,12 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -
     alert.count += 1
     if event.starts_at is not None and (alert.starts_at is None or event.starts_at > alert.starts_at):
         alert.starts_at = event.starts_at
-    reason = Reason.OUTSIDE_WINDOW if known.state is AlertState.HELD else Reason.REPEAT
-    outcome = Outcome.HELD if known.state is AlertState.HELD else Outcome.DEDUPLICATED
+    outcome, reason = _held_as(known.quiet) if known.state is AlertState.HELD else (Outcome.DEDUPLICATED, Reason.REPEAT)
     rule = ""
     labels_sum, text_sum = alerts.labels_sum(event), alerts.text_sum(event)
     if labels_sum != known.labels_sum or text_sum != known.text_sum:
         verdict = scene.rulebook.verdict(source, event)
-        rule, reason = verdict.rule, reason if outcome is Outcome.HELD else Reason.CHANGED
+        rule, reason = verdict.rule, Reason.CHANGED if outcome is Outcome.DEDUPLICATED else reason
         before: Details | None = scene.draft.get((DETAILS, event.fingerprint))
         _write_details(scene, event, verdict.rule, before.counted if before is not None else ())
         if labels_sum != known.labels_sum:
@@ -86,8 +89,13 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -
 def _reclassify(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> None:
     """A repeat says other labels than before: it can raise its incident, never lower it."""
     alert.severity = verdict.severity
+    if alert.quiet:
+        scene.draft.timer(f"hold:{event.fingerprint}", scene.now)  # it may not be silenced any more
+        return
     incident = scene.draft.incident(alert.incident) if alert.incident else None
     if incident is None or incident.phase in ENDED or verdict.severity >= incident.severity:
+        return
+    if quiet.of_event(scene, alert.source, event, verdict.severity) is not None:
         return
     editable = scene.draft.edit_incident(incident.key)
     why = f"rule “{verdict.rule}”" if verdict.rule else f"“{event.raw_severity}”"
@@ -109,11 +117,61 @@ def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: 
     alert = alerts.begun(event, known, source, verdict.severity, scene.now)
     if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
         return _hold(scene, event, alert, verdict)
+    found = _begins_quiet(scene, source, event, verdict)
+    if found is not None:
+        return _quieten(scene, event, alert, verdict, found, known.incident if known is not None else "")
     alert.incident = known.incident if known is not None else ""
     outcome, reason = incidents.place(scene, event, alert, verdict, index)
     counted = raises.count(scene, scene.draft.edit_incident(alert.incident), event, verdict)
     _remember(scene, event, alert, verdict, counted)
     return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
+
+
+def _begins_quiet(scene: Scene, source: str, event: Event, verdict: Verdict) -> Quiet | None:
+    """Return what silences or inhibits an event that begins to fire; what is not inhibited may inhibit others."""
+    if not quiet.anything(scene):
+        return None
+    labels = scene.rulebook.labels_of(source, event)
+    if silences.follows(scene):
+        silences.heard(scene, labels, event.fingerprint, True)
+    found = quiet.quieting(scene, labels, event.fingerprint, verdict.severity)
+    if found is None or found.reason not in _INHIBITED:
+        quiet.source_begins(scene, labels, event.fingerprint)
+    return found
+
+
+def _quieten(scene: Scene, event: Event, alert: Alert, verdict: Verdict, found: Quiet, incident: str) -> Decision:
+    """Remember a silenced alert as firing: in the incident that its group has open, or by itself."""
+    alert.quiet = found.owner
+    alert.incident = incident
+    if not incidents.join_quietly(scene, event, alert, verdict):
+        alert.state, alert.incident = AlertState.HELD, ""
+    _remember(scene, event, alert, verdict)
+    silences.count(scene, found.owner)
+    _wait_quietly(scene, event.fingerprint, alert, found)
+    outcome, _ = _held_as(found.owner)
+    fingerprint, rule = event.fingerprint, verdict.rule
+    return Decision(outcome, found.reason, verdict.severity, fingerprint, rule, alert.incident, found.text)
+
+
+def _wait_quietly(scene: Scene, fingerprint: str, alert: Alert, found: Quiet) -> None:
+    again = quiet.wait_for(scene, found, f"hold:{fingerprint}")
+    if alert.state is AlertState.HELD:  # some senders speak only once
+        scene.draft.timer(f"alert:{fingerprint}", again + scene.rulebook.stale_after(alert.source))
+
+
+def _held_as(owner: str) -> tuple[Outcome, Reason]:
+    """Return what a repeat of a held alert is called, by what holds it."""
+    return _HELD_AS.get(owner.partition("/")[0], (Outcome.HELD, Reason.OUTSIDE_WINDOW))
+
+
+_INHIBITED: Final = frozenset({Reason.INHIBITED, Reason.DEPENDS_ON})
+_HELD_AS: Final = {
+    "silence": (Outcome.SILENCED, Reason.SILENCED),
+    "mute": (Outcome.SILENCED, Reason.MUTED),
+    "inhibition": (Outcome.INHIBITED, Reason.INHIBITED),
+    "service": (Outcome.INHIBITED, Reason.DEPENDS_ON),
+}
 
 
 def _hold(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> Decision:
@@ -138,37 +196,64 @@ def _wait_for_window(scene: Scene, fingerprint: str, source: str, during: str) -
         scene.draft.timer(f"alert:{fingerprint}", opens + scene.rulebook.stale_after(source))
 
 
-def window_opened(scene: Scene, fingerprint: str) -> None:
+def look_again(scene: Scene, fingerprint: str) -> None:
     """The timer `hold:<fingerprint>` is due: what still fires is decided again, as if it began now."""
     alert: Alert = scene.draft.edit((ALERT, fingerprint))
     details: Details | None = scene.draft.get((DETAILS, fingerprint))
-    if alert.state is not AlertState.HELD or details is None:
+    if details is None:
         return
-    event = Event(
-        status=Status.FIRING,
-        fingerprint=fingerprint,
-        title=details.title,
-        labels=details.labels,
-        annotations=details.annotations,
-        raw_severity=details.raw_severity,
-        starts_at=alert.starts_at,
-        url=details.url,
-        kind=details.kind,
-        anonymous=details.anonymous,
-    )
+    event = pausing.as_event(fingerprint, details)
+    event.starts_at = alert.starts_at
     verdict = scene.rulebook.verdict(alert.source, event)
+    if alert.state is AlertState.HELD:
+        _place_held(scene, event, alert, verdict)
+    elif alert.quiet and alert.state is not AlertState.RESOLVED:
+        _speak(scene, event, alert, verdict)
+
+
+def _place_held(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> None:
+    fingerprint = event.fingerprint
     if verdict.dropped:
-        alert.state, alert.changed_at = AlertState.RESOLVED, scene.now
+        alert.state, alert.changed_at, alert.quiet = AlertState.RESOLVED, scene.now, ""
         return
     if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
+        alert.quiet = ""
         _wait_for_window(scene, fingerprint, alert.source, verdict.during)
         return
-    alert.state, alert.severity, alert.changed_at = AlertState.FIRING, verdict.severity, scene.now
+    found = _begins_quiet(scene, alert.source, event, verdict)
+    if found is not None:
+        alert.quiet = found.owner
+        _wait_quietly(scene, fingerprint, alert, found)
+        return
+    because = "nothing silences or inhibits it any more"
+    if not alert.quiet:
+        because = f"“{verdict.during or 'its window'}” is open"
+    alert.state, alert.severity, alert.changed_at, alert.quiet = AlertState.FIRING, verdict.severity, scene.now, ""
     incidents.place(scene, event, alert, verdict, 0)
     incident = scene.draft.edit_incident(alert.incident)
-    scene.line(incident, "window", f"{event.title} still fires now that “{verdict.during or 'its window'}” is open")
+    scene.line(incident, "window", f"{event.title} still fires now that {because}", minor=True)
     counted = raises.count(scene, incident, event, verdict)
     _write_details(scene, event, verdict.rule, counted)
+
+
+def _speak(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> None:
+    """An alert that joined silenced is looked at again: when nothing silences it any more, it is told like others."""
+    found = _begins_quiet(scene, alert.source, event, verdict)
+    if found is not None:
+        alert.quiet = found.owner
+        _wait_quietly(scene, event.fingerprint, alert, found)
+        return
+    incident = _incident_of(scene, alert)
+    if incident is None:
+        alert.quiet = ""
+        return
+    pausing.unmark(scene, incident, event.fingerprint)
+    pausing.joined(scene, incident, event.fingerprint)
+    if incident.phase in ENDED or incident.phase is Phase.MONITORING:
+        return
+    scene.line(incident, "window", f"{event.title} still fires now that nothing silences it any more", minor=True)
+    incidents.speak(scene, incident, event, verdict)
+    _write_details(scene, event, verdict.rule, raises.count(scene, incident, event, verdict))
 
 
 def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
@@ -189,6 +274,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
         outcome, reason = Outcome.DEDUPLICATED, Reason.REPEAT
     elif ended and not incidents.may_reopen(scene, incident):
         incident.firing = max(0, incident.firing - 1)
+        pausing.left(scene, incident, event.fingerprint)
         return _begin_again(scene, source, event, alert, index)
     else:
         incidents.reopen(scene, incident, f"{event.title} was only stale, and fires", verdict.wait)
@@ -217,7 +303,9 @@ def _end(scene: Scene, event: Event) -> Decision:
     alert.ends_at = scene.now if event.ends_at is None else event.ends_at
     alert.seen_at = alert.changed_at = scene.now
     reason = Reason.EPISODE_ENDED
+    _no_longer_heard(scene, event, alert)
     if was is AlertState.HELD:
+        alert.quiet = ""
         scene.draft.timer(f"hold:{event.fingerprint}", None)
     elif alert.incident:
         incident = scene.draft.incident(alert.incident)
@@ -227,6 +315,19 @@ def _end(scene: Scene, event: Event) -> Decision:
         if incidents.leave(scene, alert.incident, event.fingerprint, event.title, was is AlertState.STALE):
             reason = Reason.LAST_ENDED
     return Decision(Outcome.RESOLVED, reason, alert.severity, event.fingerprint, "", alert.incident)
+
+
+def _no_longer_heard(scene: Scene, event: Event, alert: Alert) -> None:
+    """Let what the alert inhibited be decided again, and silences that follow it come to their end."""
+    follows = silences.follows(scene)
+    if not follows and not scene.rulebook.quiet.inhibitions:
+        return
+    details: Details | None = scene.draft.get((DETAILS, event.fingerprint))
+    known = pausing.as_event(event.fingerprint, details) if details is not None else event
+    labels = scene.rulebook.labels_of(alert.source, known)
+    quiet.source_ends(scene, labels, event.fingerprint)
+    if follows:
+        silences.heard(scene, labels, event.fingerprint, False)
 
 
 def _remember(scene: Scene, event: Event, alert: Alert, verdict: Verdict, counted: tuple[str, ...] = ()) -> None:

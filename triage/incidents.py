@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import paging
-from triage.memory import DETAILS, GROUP, INCIDENT, TALLY
+from triage import paging, pausing, quiet
+from triage.memory import CROWD, DETAILS, GROUP, INCIDENT, TALLY
 from triage.model import (
     ENDED,
     Alert,
@@ -136,10 +136,12 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
             f"A rule names it for {event.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
         )
     paging.begin(scene, incident, verdict.wait)
+    pausing.joined(scene, incident, event.fingerprint)
+    quiet.incident_changed(scene, incident)
 
 
-def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict: Verdict) -> bool:
-    """Let an alert join an existing incident. Return whether it raised the severity."""
+def _enter(scene: Scene, incident: Incident, event: Event, alert: Alert) -> None:
+    """Count an alert among those of an incident that fire."""
     known_here = alert.incident == incident.key
     alert.incident = incident.key
     incident.firing += 1
@@ -148,6 +150,32 @@ def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict:
         incident.alerts += 1
         scene.draft.member(incident.key, event.fingerprint, True)
     _note_join(scene, incident, event, known_here)
+
+
+def join_quietly(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> bool:
+    """Let a silenced alert join the incident that its group has open: it counts as firing, and tells nobody.
+
+    Return whether there is one. None is opened, or opened again, for an alert that is silenced.
+    """
+    group: Group | None = scene.draft.get((GROUP, verdict.group))
+    known = scene.draft.incident(group.incident) if group else None
+    if known is None or known.phase in ENDED or known.phase is Phase.MONITORING:
+        return False
+    incident = scene.draft.edit_incident(known.key)
+    _enter(scene, incident, event, alert)
+    incident.quiet += 1
+    return True
+
+
+def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict: Verdict) -> bool:
+    """Let an alert join an existing incident. Return whether it raised the severity."""
+    _enter(scene, incident, event, alert)
+    pausing.joined(scene, incident, event.fingerprint)
+    return speak(scene, incident, event, verdict)
+
+
+def speak(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> bool:
+    """Let an alert that joined be told, and raise the severity if it is more severe. Return whether it did."""
     _confirm(scene, incident, event, verdict)
     paging.note_joined(scene, incident)
     if verdict.severity >= incident.severity:
@@ -176,6 +204,7 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     scene.line(incident, "raised", f"{before} → {severity}: {why}")
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
+        quiet.incident_changed(scene, incident)
 
 
 def may_reopen(scene: Scene, incident: Incident) -> bool:
@@ -201,6 +230,7 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     if incident.tallied:  # what its clauses wait for went on meanwhile
         scene.draft.timer(f"after:{incident.key}", scene.now)
     paging.begin(scene, incident, wait)
+    quiet.incident_changed(scene, incident)
 
 
 def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> bool:
@@ -209,6 +239,7 @@ def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> 
         return False
     incident = scene.draft.edit_incident(key)
     incident.firing = max(0, incident.firing - 1)
+    pausing.left(scene, incident, fingerprint)
     if stale:
         incident.stale = max(0, incident.stale - 1)
     incident.changed_at = scene.now
@@ -251,6 +282,7 @@ def all_clear(scene: Scene, incident: Incident, why: str) -> None:
     paging.stop(scene, incident)
     incident.phase = Phase.MONITORING
     incident.monitoring_at = incident.changed_at = scene.now
+    quiet.incident_changed(scene, incident)
     scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min")
     scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
     paging.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
@@ -259,16 +291,17 @@ def all_clear(scene: Scene, incident: Incident, why: str) -> None:
 def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
     """End an incident, by itself or by hand; alerts that still fire do not open it again by repeating."""
     paging.stop(scene, incident)
-    quiet = incident.phase is Phase.MONITORING
+    was_clear = incident.phase is Phase.MONITORING
     incident.phase = Phase.RESOLVED
     incident.resolved_at = incident.changed_at = scene.now
     incident.resolved_by = by
+    quiet.incident_changed(scene, incident)
     scene.draft.timer(f"settle:{incident.key}", None)
     scene.draft.timer(f"forget:{incident.key}", scene.now + scene.rulebook.defaults.forget_incident_after)
     if incident.tallied:
         scene.draft.timer(f"after:{incident.key}", None)
     scene.line(incident, "resolved", why, by=by)
-    if not quiet:
+    if not was_clear:
         paging.tell(scene, incident, "resolved", f"Resolved: {incident.title}", why, but=by)
 
 
@@ -279,6 +312,7 @@ def forget(scene: Scene, incident: Incident) -> None:
         scene.draft.put((GROUP, incident.group), None)
     scene.draft.put((INCIDENT, incident.key), None)
     scene.draft.put((TALLY, incident.key), None)
+    scene.draft.put((CROWD, incident.key), None)
 
 
 def still_firing(alert: Alert | None) -> bool:

@@ -26,9 +26,10 @@ from triage.model import (
     Millis,
     Overrides,
     Rules,
-    Tally,
 )
 from triage.roster import Heartbeat, Roster
+from triage.silence import Crowd, Gate, Silence, Silences, Waiting
+from triage.tally import Tally
 
 ALERT: Final = "alert"
 DETAILS: Final = "details"
@@ -39,6 +40,11 @@ TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
 HEARTBEAT: Final = "heartbeat"
 ROSTER: Final = "roster"
+SILENCE: Final = "silence"
+SILENCES: Final = "silences"
+WAITING: Final = "waiting"
+GATE: Final = "gate"
+CROWD: Final = "crowd"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -53,6 +59,11 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     OVERRIDES: Overrides,
     HEARTBEAT: Heartbeat,
     ROSTER: Roster,
+    SILENCE: Silence,
+    SILENCES: Silences,
+    WAITING: Waiting,
+    GATE: Gate,
+    CROWD: Crowd,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -64,6 +75,7 @@ THE_META: Final[Key] = (META, "")
 THE_LEDGER: Final[Key] = (LEDGER, "")
 THE_RULES: Final[Key] = (RULES, "")
 THE_ROSTER: Final[Key] = (ROSTER, "")
+THE_SILENCES: Final[Key] = (SILENCES, "")
 
 
 class Missing(Exception):

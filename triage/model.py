@@ -98,6 +98,7 @@ class EntryKind(enum.StrEnum):
     RULES = "rules"
     DEAD_LETTER = "dead-letter"
     OVERRIDE = "override"
+    SILENCE = "silence"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -222,7 +223,21 @@ class OverrideAsked(msgspec.Struct, array_like=True, gc=False):
     request: str = ""
 
 
-Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked
+class SilenceAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks for the silence `key` in `words` (`triage.silence.Words` as msgpack) or, without any, for its end.
+
+    `by` names the person or token, `via` the way it came, `firing` alerts that fire and are meant, as far as known.
+    """
+
+    key: str
+    by: str
+    via: str
+    words: bytes = b""
+    firing: tuple[str, ...] = ()
+    request: str = ""
+
+
+Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -275,6 +290,11 @@ class Reason(enum.StrEnum):
     OUTSIDE_WINDOW = "outside-window"
     DECIDE_ERROR = "decide-error"
     HEARTBEAT = "heartbeat"
+    SILENCED = "silenced"
+    MUTED = "muted"
+    MAINTENANCE = "maintenance"
+    INHIBITED = "inhibited"
+    DEPENDS_ON = "depends-on"
 
 
 class Decision(msgspec.Struct, array_like=True, gc=False):
@@ -310,7 +330,7 @@ class AlertState(enum.StrEnum):
 
 
 class Alert(msgspec.Struct, array_like=True, gc=False):
-    """The short memory of one fingerprint: what deduplication needs, about 100 bytes."""
+    """The short memory of one fingerprint: what deduplication needs, about 100 bytes. `quiet`: what silences it."""
 
     state: AlertState
     source: str
@@ -325,6 +345,7 @@ class Alert(msgspec.Struct, array_like=True, gc=False):
     incident: str
     labels_sum: int = 0
     text_sum: int = 0
+    quiet: str = ""
 
 
 class Details(msgspec.Struct, array_like=True, gc=False):
@@ -367,7 +388,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     the acknowledger was last told; `lines` the lines of the timeline; `example` is the fingerprint of the alert that
     gave the title. `lead_why` says why the lead is paged first ("": they had it last). `snoozed_until`: acknowledged
     only until then. `responders` took it, were given it or were asked to join; `added` counts those asked to join.
-    `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page.
+    `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page. `quiet`
+    counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not.
     """
 
     key: str
@@ -418,6 +440,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     mistaps: dict[str, int] = {}
     plan: tuple[tuple[tuple[str, ...], Millis], ...] = ()
     rounds: int = 0
+    quiet: int = 0
+    paused: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -460,19 +484,6 @@ class Effect(msgspec.Struct, array_like=True, gc=False):
     episode: int = 0
     round: int = 0
     step: int = 0
-
-
-class Tally(msgspec.Struct, array_like=True, gc=False):
-    """What the `raise` clauses of one incident count. Keys are `<rule>/<clause>`, for distinct values `…/<value>`.
-
-    `firing`: how many alerts fire under a key. `times`: when they began to fire, newest last. `after`: when a clause is
-    due, and the severity it raises to. `raised`: clauses that have had their effect.
-    """
-
-    firing: dict[str, int] = {}
-    times: dict[str, tuple[Millis, ...]] = {}
-    after: dict[str, tuple[Millis, Severity]] = {}
-    raised: tuple[str, ...] = ()
 
 
 class Override(msgspec.Struct, array_like=True, frozen=True, gc=False):

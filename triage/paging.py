@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from triage import overrides
+from triage import overrides, pausing, quiet
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -48,6 +48,7 @@ def pages_people(severity: Severity) -> bool:
 
 def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
     """Begin an episode of paging at step 1, `wait` from now; low severities notify, or are only shown."""
+    pausing.goes_on(scene, incident)
     if not incident.pageable:
         scene.line(incident, "not-paged", "an anonymous report alone never pages")
         return
@@ -109,6 +110,7 @@ def raised(scene: Scene, incident: Incident, before: Severity, wait: Millis) -> 
 def stop(scene: Scene, incident: Incident) -> None:
     """Stop paging: no step is due any more, and pages not yet delivered are withdrawn."""
     incident.page_at = None
+    pausing.goes_on(scene, incident)
     for timer in ("page", "remind", "notify", "joined"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
     end_snooze(scene, incident)
@@ -150,6 +152,8 @@ def fire(scene: Scene, incident: Incident) -> None:
     if due > scene.now:  # moved by what fired before it in the same tick
         scene.draft.timer(f"page:{incident.key}", due)
         return
+    if _pauses(scene, incident):
+        return
     late = scene.now - due
     late = late if late > LATE_AFTER else 0
     policy = _policy(scene, incident)
@@ -180,6 +184,28 @@ def _plan(incident: Incident, policy: Policy) -> tuple[tuple[Step, ...], int]:
         incident.plan = tuple((step.notify, step.wait) for step in policy.steps_for(incident.severity))
         incident.rounds = policy.rounds
     return tuple(Step(notify, wait) for notify, wait in incident.plan), incident.rounds
+
+
+def _pauses(scene: Scene, incident: Incident) -> bool:
+    """Pause if every firing alert is silenced; what no provider has taken yet is withdrawn then."""
+    paused = pausing.pause(scene, incident)
+    if paused:
+        cancel_pending(scene, incident, keep_asked=True)
+    return paused
+
+
+def resume(scene: Scene, incident: Incident) -> None:
+    """The timer `quiet:<incident>` is due: begin anew at step 1 if an alert fires that nothing silences any more."""
+    if not incident.paused:
+        return
+    if incident.acked_by or incident.phase is Phase.MONITORING or incident.phase in ENDED:
+        pausing.goes_on(scene, incident)
+        return
+    if _pauses(scene, incident):
+        return
+    scene.line(incident, "resumed", "an alert fires that nothing silences any more: it is told anew, from step 1")
+    begin(scene, incident)
+    quiet.incident_changed(scene, incident)
 
 
 def _policy(scene: Scene, incident: Incident) -> Policy:
@@ -364,6 +390,8 @@ def notify_step(scene: Scene, incident: Incident) -> None:
     """The timer `notify:<incident>` is due: tell step 1 of the policy, asking nothing."""
     if incident.phase is Phase.MONITORING or incident.phase in ENDED or incident.severity is not Severity.P2:
         return
+    if _pauses(scene, incident):
+        return
     steps = _policy(scene, incident).steps_for(incident.severity)
     found = overrides.whom(scene, steps[0].notify if steps else ())
     why = f"step 1 of policy “{incident.policy}”"
@@ -466,6 +494,31 @@ def remind(scene: Scene, incident: Incident) -> None:
     )
     incident.lead = incident.acked_by
     begin(scene, incident)
+
+
+def tell_person(scene: Scene, name: str, topic: str, title: str, text: str) -> bool:
+    """Tell one person, outside their quiet hours, what belongs to no incident. Return whether they can be told."""
+    person = scene.rulebook.people.get(name)
+    if person is None or not person.methods:
+        return False
+    quiet_hours = quiet_until(person.quiet, scene.now)
+    due = scene.now if quiet_hours is None else quiet_hours
+    effect_id = key_of("person", topic, scene.entry, name)
+    effect = Effect(
+        id=effect_id,
+        kind=EffectKind.NOTIFICATION,
+        incident="",
+        person=name,
+        target=person.methods[0],
+        title=title,
+        facts={"title": title, "text": text, "topic": topic},
+        made_at=scene.now,
+        due=due,
+        deadline=due + HOUR,
+        methods=person.methods,
+    )
+    scene.draft.put((EFFECT, effect_id), effect)
+    return True
 
 
 def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:

@@ -6,9 +6,10 @@ from typing import Final
 
 from triage import incidents
 from triage.memory import TALLY
-from triage.model import ENDED, Event, Incident, Millis, Phase, Severity, Tally
+from triage.model import ENDED, Event, Incident, Millis, Phase, Severity
 from triage.rulebook.types import Raise, Verdict
 from triage.scene import Scene
+from triage.tally import Tally
 
 VALUES_MAX: Final = 1_000
 """How many distinct values one clause counts in one incident; a clause cannot ask for more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from triage import heartbeats, paging
+from triage import heartbeats, paging, silences
 from triage.memory import THE_RULES
 from triage.model import Rules, RulesLoaded
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
@@ -18,6 +18,7 @@ def reload(scene: Scene, body: RulesLoaded) -> None:
     if not errors:
         scene.draft.put(THE_RULES, Rules(digest=body.digest, files=body.files, loaded_at=scene.now))
         heartbeats.rules_changed(scene, rulebook)
+        silences.rules_changed(scene)
         return
     kept = known or Rules(digest="", files={})
     scene.draft.put(THE_RULES, Rules(digest=kept.digest, files=kept.files, loaded_at=kept.loaded_at, refused=errors))

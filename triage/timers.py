@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, heartbeats, incidents, overrides, paging, raises
+from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
@@ -92,6 +92,7 @@ def _went_stale(scene: Scene, incident: Incident, alert: Alert, fingerprint: str
 def _uncounted(scene: Scene, incident: Incident, fingerprint: str) -> None:
     incident.firing = max(0, incident.firing - 1)
     incident.stale = max(0, incident.stale - 1)
+    pausing.left(scene, incident, fingerprint)
     details: Details | None = scene.draft.get((DETAILS, fingerprint))
     if details is not None and details.counted and scene.draft.get((TALLY, incident.key)) is not None:
         raises.uncount(scene, incident, details.counted)
@@ -103,6 +104,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "joined": paging.tell_joined,
     "remind": paging.remind,
     "snooze": paging.wake,
+    "quiet": paging.resume,
     "after": raises.fire,
     "settle": _settle,
     "forget": _forget,
@@ -110,8 +112,9 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
     "beat": heartbeats.fire,
+    "silence": silences.fire,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,
-    "hold": firing.window_opened,
+    "hold": firing.look_again,
 }

@@ -16,6 +16,7 @@ from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
 from triage.rulebook.problems import Problem
+from triage.rulebook.quiet import QuietRules
 from triage.rulebook.rule import Index, Rule
 from triage.rulebook.types import (
     REPORT,
@@ -107,6 +108,7 @@ class Rulebook:
         defaults: Defaults,
         problems: list[Problem],
         cadences: Mapping[str, Cadence],
+        quiet: QuietRules,
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -124,6 +126,7 @@ class Rulebook:
         self.defaults = defaults
         self.problems = problems
         self.cadences = cadences
+        self.quiet = quiet
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

@@ -12,6 +12,7 @@ from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
 from triage.rulebook.heartbeats import compile_heartbeats
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
+from triage.rulebook.quiet import compile_quiet
 from triage.rulebook.reading import read_folder, team_of
 from triage.rulebook.rules import compile_severities
 from triage.rulebook.types import Policy
@@ -28,6 +29,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     severities = compile_severities(parts, problems)
     catalogue = compile_catalogue(parts, problems, adapters)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
+    quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -50,6 +52,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         defaults=severities.defaults,
         problems=in_order(problems),
         cadences=heartbeats.cadences,
+        quiet=quiet,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import heartbeats, shapes, yaml
+from triage.rulebook import heartbeats, quiet, shapes, yaml
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -24,6 +24,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "services.yaml": shapes.ServicesFile,
     "sources.yaml": shapes.SourcesFile,
     "heartbeats.yaml": heartbeats.HeartbeatsFile,
+    "quiet.yaml": quiet.QuietFile,
 }
 TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "severity.yaml": shapes.TeamSeverityFile,

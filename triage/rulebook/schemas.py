@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import cases, heartbeats, shapes
+from triage.rulebook import cases, heartbeats, quiet, shapes
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -13,6 +13,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "services.schema.json": shapes.ServicesFile,
     "sources.schema.json": shapes.SourcesFile,
     "heartbeats.schema.json": heartbeats.HeartbeatsFile,
+    "quiet.schema.json": quiet.QuietFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -19,6 +19,7 @@ from triage.model import (
     OverrideAsked,
     Result,
     RulesLoaded,
+    SilenceAsked,
     Tick,
     fingerprint_of,
 )
@@ -32,6 +33,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     RulesLoaded: EntryKind.RULES,
     DeadLetter: EntryKind.DEAD_LETTER,
     OverrideAsked: EntryKind.OVERRIDE,
+    SilenceAsked: EntryKind.SILENCE,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -25,10 +25,10 @@ from triage.model import (
     Result,
     Severity,
     Status,
-    Tally,
     Verb,
     rules_digest,
 )
+from triage.tally import Tally
 
 NAMES = st.sampled_from(["Down", "ReplicaDown", "Pod", "BatchLate", "Noise"])
 SERVICES = st.sampled_from(["shop", "shop", "search"])
