@@ -190,7 +190,7 @@ def test_a_drain_that_stood_still_beyond_its_lease_is_refused(fleet: Fleet) -> N
             until(partial(fleet.has_decided_since, stood_at), "the other drain taking over")
             thaw(first)
             time.sleep(THAWED_S)
-            refusals = sum(one.output.read_bytes().count(b"the store is further than this memory") for one in (first, second))
+            refusals = sum(one.output.read_bytes().count(b"is further than this memory") for one in (first, second))
             if refusals:
                 break
             first, second = second, first
