@@ -65,7 +65,10 @@ Handler = Callable[[Call], Awaitable[BaseModel | Answered]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. `statuses`: what it may answer besides 200 and the errors that every route may answer."""
+    """One line of the table. `statuses`: what it may answer besides 200 and the errors that every route may answer.
+
+    `silencers`: tokens that may silence and nothing else may use it too.
+    """
 
     method: str
     path: str
@@ -75,6 +78,7 @@ class Route:
     query: type[asking.Query] = asking.Nothing
     body: type[BaseModel] | None = None
     statuses: dict[int, str] = field(default_factory=dict)
+    silencers: bool = False
 
     @property
     def name(self) -> str:

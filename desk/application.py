@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from desk import oncall, openapi, people, problems, reading, views
+from desk import oncall, openapi, people, problems, reading, silences, views
 from desk.api import BASE, ROUTES, Answered, Call, Office, Route
 from desk.context import Desk
 from desk.people import Person
@@ -25,7 +25,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-EVERY_ROUTE: Final = (*ROUTES, *oncall.ROUTES)
+EVERY_ROUTE: Final = (*ROUTES, *oncall.ROUTES, *silences.ROUTES)
 log = structlog.get_logger("desk")
 
 
@@ -46,7 +46,7 @@ def add_routes(app: web.Application, desk: Desk) -> None:
 
 def _endpoint(office: Office, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        person = await _who(office, request, route.changes)
+        person = await _who(office, request, route.changes, route.silencers)
         query = _query(route, request)
         body = await _body(route.body, request) if route.body is not None else None
         return _answer(await route.handler(Call(office, request, person, query, body)))
@@ -101,9 +101,10 @@ def _caught(
     return handle
 
 
-async def _who(office: Office, request: web.Request, changes: bool) -> Person | None:
+async def _who(office: Office, request: web.Request, changes: bool, silencers: bool = False) -> Person | None:
     """Return who asks. Raises Problem when nobody may, or when a browser's change is not from our own view."""
-    person = people.by_bearer(office.desk, request, office.attempts)
+    person = people.by_silencer(office.desk, request, office.attempts) if silencers else None
+    person = person or people.by_bearer(office.desk, request, office.attempts)
     if person is not None:
         return person
     person = await people.by_cookie(office.desk, request)

@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from triage.model import Body, Millis
+from triage.rulebook.quiet import Silencer
 from triage.store.queries import Client
 
 
@@ -26,7 +27,7 @@ class Settings:
     `tokens`: name → SHA-256 (hex) of the token that signs that name in. `external_url`: how browsers reach this desk
     ("" when nobody said). `open_reads`: reading the API needs no token; only ever set when bound to loopback without an
     external URL. `link_secret` signs the links of pages; empty: none is taken. `data_loss_accepted`: what the store may
-    lose, since the operator overrode the preflight; every view says so.
+    lose, since the operator overrode the preflight; every view says so. `silencers`: tokens that may only silence.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Settings:
     answer_wait_s: float = 2.0
     link_secret: bytes = b""
     streams_max: int = 200
+    silencers: Mapping[str, Silencer] = field(default_factory=dict)
 
     @property
     def secure(self) -> bool:

@@ -20,6 +20,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     },
     "schedule": {"description": "A schedule of oncall.yaml.", "schema": {"type": "string"}},
     "person": {"description": "A person of oncall.yaml.", "schema": {"type": "string"}},
+    "key": {"description": "The silence's key, which whoever puts it chooses.", "schema": {"type": "string"}},
     "override": {"description": "The id of an override.", "schema": {"type": "string"}},
 }
 """What the parts of a path mean."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from desk.context import Desk, Settings
 from desk.problems import Problem
 from triage.model import MINUTE, Millis
+from triage.silences import SILENCER
 from triage.store import sessions
 
 CSRF_FIELD: Final = "csrf"
@@ -93,6 +94,17 @@ def by_bearer(desk: Desk, request: web.Request, attempts: Attempts) -> Person | 
     if name is None:
         raise unauthorized("this token is not known here")
     return Person(name=name, via="api")
+
+
+def by_silencer(desk: Desk, request: web.Request, attempts: Attempts) -> Person | None:
+    """Return whose token that may only silence this request carries; None for any other. Raises Problem 429."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    check_attempts(desk, request, attempts)
+    known = {name: one.token_sha256 for name, one in desk.settings.silencers.items()}
+    name = name_of(token.strip(), known)
+    return Person(name=name, via=SILENCER) if name is not None else None
 
 
 def sign_in(desk: Desk, request: web.Request, attempts: Attempts, token: str) -> str | None:

@@ -32,6 +32,7 @@ from tocsin.trust import Refused, trust_store
 from tocsin.watch import InForce, Room, RulesWatcher
 from triage.model import Millis
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
+from triage.rulebook.quiet import Silencer
 from triage.store import standing
 from triage.store.appender import Appender
 from triage.store.client import connect_async
@@ -115,6 +116,7 @@ class Receiver:
         self.watcher = RulesWatcher(settings, self.client, self.appender)
         self.token = settings.admin_token or starting.read_token(settings.storage_path)
         self.health = Health(self.client, losses, self.token, self.watcher, self.stats)
+        self.silencers: dict[str, Silencer] = {}
         self.tokens: dict[str, str] = {}
         """Name → SHA-256 of the token of everybody who may act: the people of the rules in force, and the admin."""
         self.stop = asyncio.Event()
@@ -127,6 +129,8 @@ class Receiver:
         own = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
         self.tokens.clear()
         self.tokens.update(people | own)
+        self.silencers.clear()
+        self.silencers.update(rulebook.quiet.silencers)
 
     async def check_exposure(self) -> None:
         """Serve the sources of the rules in force or, before any were loaded, of the folder. Raises Refused."""
@@ -150,6 +154,7 @@ class Receiver:
             self.appender,
             DeskSettings(
                 tokens=self.tokens,
+                silencers=self.silencers,
                 external_url=settings.web_external_url,
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),

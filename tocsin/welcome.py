@@ -23,6 +23,7 @@ def welcome(settings: Settings, address: Address, program: Program | None, *, fi
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     facts = {
         "listening": f"http://{near}",
+        "board": f"http://{near}/ (sign in with the token in the file below)",
         "store": store,
         "rules": f"{settings.rules_path}{' (just written)' if first else ''}",
         "token": str(settings.storage_path / TOKEN_FILE),

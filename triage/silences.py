@@ -35,6 +35,8 @@ UNDER_MAX: Final = 1_000
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z")
 TEXT_MAX: Final = 2_000
 
+SILENCER: Final = "silencer"
+"""What `via` says of a token that may silence and nothing else."""
 _WORDS: Final = msgspec.msgpack.Decoder(Words)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
@@ -68,6 +70,9 @@ def fault_of(words: Words, now: Millis) -> str:
 def obey(scene: Scene, body: SilenceAsked) -> Answer:
     """Put a silence, or end one, and say what became of it. To ask for the same again changes nothing."""
     known = cast("Silence | None", scene.draft.get((SILENCE, body.key)))
+    live = known is not None and known.ended_at is None
+    if known is not None and live and body.via == SILENCER and known.words.by != body.by:
+        return Answer(REFUSED, f"silence {body.key} is of {known.words.by}; this token may change its own only")
     if not body.words:
         return _expire(scene, body, known)
     if not KEY.match(body.key):
@@ -76,7 +81,6 @@ def obey(scene: Scene, body: SilenceAsked) -> Answer:
     fault = fault_of(words, scene.now)
     if fault:
         return Answer(REFUSED, fault)
-    live = known is not None and known.ended_at is None
     if known is not None and live and known.words == words:
         return Answer(DONE, f"silence {body.key} stands already")
     if not live and len(quiet.index_of(scene).keys) >= COUNT_MAX:

@@ -351,9 +351,7 @@ class _Compiler:
         if not _NAME.match(name):
             self.fault(place, f'"{name}" is no name for a token', "use letters, digits, dots, _ and -", key=True)
         if name in self.people or name == "admin":
-            self.fault(
-                place, f'"{name}" is the name of a person', "choose another: names sign what is done", key=True
-            )
+            self.fault(place, f'"{name}" is the name of a person', "choose another: names sign what is done", key=True)
         if not _SHA256.match(digest):
             hint = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
             self.fault((*place, "token_sha256"), "this is no SHA-256 of a token", hint)

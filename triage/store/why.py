@@ -15,8 +15,22 @@ from typing import Final
 
 import msgspec
 
-from triage.model import Command, Decision, Details, Event, Incident, Line, Millis, OverrideAsked, Rules, Status, short
+from triage.model import (
+    Command,
+    Decision,
+    Details,
+    Event,
+    Incident,
+    Line,
+    Millis,
+    OverrideAsked,
+    Rules,
+    SilenceAsked,
+    Status,
+    short,
+)
 from triage.rulebook import EMPTY, Explanation, Rulebook, RulesError, compile_files
+from triage.silence import Words
 from triage.store import queries, standing
 
 LINES_MAX: Final = 200
@@ -32,10 +46,13 @@ TOLD: Final = frozenset(
         "not-paged",
         "notification",
         "page",
+        "paused",
+        "resumed",
         "rules",
         "unacknowledged",
         "unreachable",
         "waiting",
+        "window",
         "withdrawn",
     }
 )
@@ -131,6 +148,8 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
         return Why("command", entry_id, [_command(view.entry.body, view)])
     if isinstance(view.entry.body, OverrideAsked):
         return Why("override", entry_id, [_override(view.entry.body, view)])
+    if isinstance(view.entry.body, SilenceAsked):
+        return Why("silence", entry_id, [_silence(view.entry.body, view)])
     events = queries.events_of(view)
     wanted = events if index is None else events[index : index + 1]
     if not wanted:
@@ -158,6 +177,21 @@ def _override(asked: OverrideAsked, view: queries.EntryView) -> Section:
         Fact("answer", f"{view.answer.ending}: {view.answer.text}" if view.answer else "not decided yet"),
     ]
     return Section("Override", facts)
+
+
+def _silence(asked: SilenceAsked, view: queries.EntryView) -> Section:
+    wanted = "its end"
+    if asked.words:
+        words = msgspec.msgpack.decode(asked.words, type=Words)
+        wanted = " or ".join(", ".join(texts) for texts in words.sets)
+    facts = [
+        Fact("at", _time(view.entry.at)),
+        Fact("silence", asked.key),
+        Fact("asked", wanted),
+        Fact("by", f"{asked.by} ({asked.via})"),
+        Fact("answer", f"{view.answer.ending}: {view.answer.text}" if view.answer else "not decided yet"),
+    ]
+    return Section("Silence", facts)
 
 
 def _command(command: Command, view: queries.EntryView) -> Section:
@@ -272,6 +306,7 @@ async def _of_alert(client: queries.Client, rulebook: Rulebook, ref: str) -> Why
         Fact("last seen", _time(alert.seen_at)),
         Fact("deduplicated", f"{alert.count} events in {alert.episodes} episodes are this one alert"),
         Fact("incident", short(alert.incident) or "none"),
+        *([Fact("held back by", alert.quiet)] if alert.quiet else []),
     ]
     sections = [Section(f"Alert: {view.details.title}" if view.details else "Alert", facts)]
     if view.details is not None:
@@ -320,6 +355,7 @@ def _standing(incident: Incident) -> list[Fact]:
         Fact("policy", incident.policy),
         Fact("pages", f"{incident.pages} in {incident.episode} episodes"),
         Fact("has it", incident.acked_by or "nobody"),
+        *([Fact("paging pauses", incident.paused)] if incident.paused else []),
     ]
     if incident.earlier:
         facts.append(Fact("earlier", short(incident.earlier)))

@@ -11,7 +11,7 @@ from desk.application import EVERY_ROUTE as ROUTES
 from desk.context import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
-LINES = dict(re.findall(r"^\| `((?:GET|POST|DELETE) /[^`]*)` \|(.*)\|[^|]*\|$", PAGE, re.MULTILINE))
+LINES = dict(re.findall(r"^\| `((?:GET|POST|PUT|DELETE) /[^`]*)` \|(.*)\|[^|]*\|$", PAGE, re.MULTILINE))
 
 
 def test_the_page_lists_exactly_the_routes() -> None:
