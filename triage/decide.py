@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import commands, deliveries, heartbeats, ledger, overrides, paging, reloads, silences, timers
+from triage import commands, deliveries, heartbeats, ledger, overrides, reloads, silences, telling, timers
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
@@ -273,7 +273,9 @@ def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
         raise
     except Exception as fault:  # noqa: BLE001  a fault in one step must not stop the line; it is told, and kept
         text = f"{type(fault).__name__}: {fault}"
-        paging.tell_operator(scene, f"decide-error:{type(fault).__name__}", f"Could not decide {what[:80]}", text[:500])
+        telling.tell_operator(
+            scene, f"decide-error:{type(fault).__name__}", f"Could not decide {what[:80]}", text[:500]
+        )
         return text[:500]
     scene.draft.changes.absorb(inner.draft.changes)
     return ""
@@ -285,7 +287,7 @@ def _dead_letter(scene: Scene, body: DeadLetter) -> None:
     _note_heard(scene, body.source)
     count = len(body.rejected)
     what = f"{count} items of a body" if count else "a body"
-    paging.tell_operator(
+    telling.tell_operator(
         scene,
         f"dead-letter:{body.source}",
         f"Cannot read {what} from source “{body.source}”",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage import paging
+from triage import paging, telling
 from triage.memory import EFFECT
 from triage.model import Effect, EffectKind, Ending, Incident, Result
 from triage.retries import next_attempt
@@ -50,7 +50,7 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
     _done(scene, effect, incident)
     reason = result.reason or result.ending.value
     if effect.kind is not EffectKind.OPERATOR:
-        paging.tell_operator(
+        telling.tell_operator(
             scene,
             f"given-up:{effect.person}:{effect.method}",
             f"Cannot reach {way}",

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import incidents, paging
+from triage import incidents, telling
 from triage.firing import decide_event
 from triage.memory import ALERT, DETAILS, HEARTBEAT, THE_ROSTER, THE_RULES
 from triage.model import (
@@ -301,7 +301,7 @@ def _editable(scene: Scene, cadence: Cadence, labels: Mapping[str, str]) -> Hear
     roster = _roster(scene)
     if sum(of == cadence.key for of in roster.ids.values()) >= MOST:
         name = f"heartbeats:{cadence.name}"
-        paging.tell_operator(scene, name, f"Too many heartbeats by the rule “{cadence.name}”", _full(cadence))
+        telling.tell_operator(scene, name, f"Too many heartbeats by the rule “{cadence.name}”", _full(cadence))
         return None
     roster.ids = {**roster.ids, key: cadence.key}
     one = Heartbeat(cadence.key, cadence.name, dict(labels), since=scene.now, changed_at=scene.now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import paging, pausing, quiet
+from triage import paging, pausing, quiet, telling
 from triage.memory import CROWD, DETAILS, GROUP, INCIDENT, TALLY
 from triage.model import (
     ENDED,
@@ -129,7 +129,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
         scene.line(incident, "linked", f"the same group had incident {short(earlier)} before")
     if verdict.unknown_policy:
         scene.line(incident, "rules", f"policy “{verdict.unknown_policy}” does not exist; using “{verdict.policy}”")
-        paging.tell_operator(
+        telling.tell_operator(
             scene,
             f"policy:{verdict.unknown_policy}",
             f"Unknown escalation policy “{verdict.unknown_policy}”",
@@ -177,7 +177,7 @@ def _join(scene: Scene, incident: Incident, event: Event, alert: Alert, verdict:
 def speak(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> bool:
     """Let an alert that joined be told, and raise the severity if it is more severe. Return whether it did."""
     _confirm(scene, incident, event, verdict)
-    paging.note_joined(scene, incident)
+    telling.note_joined(scene, incident)
     if verdict.severity >= incident.severity:
         if paging.pages_people(verdict.severity):
             paging.hasten(scene, incident, verdict.wait)
@@ -262,7 +262,7 @@ def gone_quiet(scene: Scene, incident: Incident) -> None:
         all_clear(scene, incident, "its alerts are stale: their sources have gone quiet")
         return
     scene.line(incident, "stale", "every firing alert is stale; asking whether it still holds")
-    paging.tell(
+    telling.tell(
         scene,
         incident,
         "stale",
@@ -285,7 +285,7 @@ def all_clear(scene: Scene, incident: Incident, why: str) -> None:
     quiet.incident_changed(scene, incident)
     scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min")
     scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
-    paging.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
+    telling.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
 
 
 def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
@@ -302,7 +302,7 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
         scene.draft.timer(f"after:{incident.key}", None)
     scene.line(incident, "resolved", why, by=by)
     if not was_clear:
-        paging.tell(scene, incident, "resolved", f"Resolved: {incident.title}", why, but=by)
+        telling.tell(scene, incident, "resolved", f"Resolved: {incident.title}", why, but=by)
 
 
 def forget(scene: Scene, incident: Incident) -> None:

@@ -6,14 +6,12 @@ page. The timer `page:<incident>` is the whole state of an escalation besides th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
-from triage import overrides, pausing, quiet
+from triage import overrides, pausing, quiet, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
-    HOUR,
     MINUTE,
     Effect,
     EffectKind,
@@ -26,17 +24,10 @@ from triage.model import (
 )
 from triage.rulebook.types import Policy, Step
 from triage.scene import Scene
-from triage.schedules import Called, Whom, quiet_until
+from triage.schedules import Called, Whom
 
 LATE_AFTER: Final[Millis] = MINUTE
 """A page this much later than it was due says so."""
-JOINED_WAIT: Final[Millis] = MINUTE
-"""How long alerts that join an acknowledged incident gather before the acknowledger is told."""
-TOLD_MAX: Final = 50
-"""How many people of one incident are remembered for its all-clear."""
-TOPICS_MAX: Final = 30
-"""How many topics the operators are told of in an hour: alert text can make up topics without end."""
-_ASLEEP: Final = "Nobody was woken."
 LAST_STEP: Final = 999
 """The step number of the last resort. Greater ones belong to people whom somebody asked to join."""
 
@@ -215,7 +206,7 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
     if policy is not None:
         return policy
     scene.line(incident, "rules", f"policy “{incident.policy}” is gone; using “{defaults.policy}”")
-    tell_operator(
+    telling.tell_operator(
         scene,
         f"policy:{incident.policy}",
         f"Escalation policy “{incident.policy}” is gone",
@@ -228,23 +219,19 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
 def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, late: Millis, why: str) -> None:
     incident.paged = True
     found = overrides.whom(scene, step.notify)
-    reached = sum(_page(scene, incident, one.person, incident.step, late, _by(why, one)) for one in found.called)
+    reached = sum(_page(scene, incident, one.person, incident.step, late, telling.by(why, one)) for one in found.called)
     incident.page_at = scene.now + step.wait if reached else scene.now
     faults = _faults(found, reached)
     if faults:
         next_ = "" if reached else ": the next step begins now"
         scene.line(incident, "unreachable", f"{why}: {faults}{next_}")
-        tell_operator(
+        telling.tell_operator(
             scene,
             f"unreachable:{policy.name}:{incident.step}",
             f"{'Not everybody' if reached else 'Nobody'} can be reached in {why}",
             f"{faults[:1].upper()}{faults[1:]}. Mend oncall.yaml, or add an override with `tocsin oncall override`.",
         )
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
-
-
-def _by(why: str, one: Called) -> str:
-    return f"{why}, {one.why}" if one.why else why
 
 
 def _faults(found: Whom, reached: int) -> str:
@@ -268,7 +255,7 @@ def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis,
             reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
     if not reached:
         scene.line(incident, "unreachable", f"{why}, and nobody in oncall.yaml has a contact method")
-    tell_operator(
+    telling.tell_operator(
         scene,
         f"exhausted:{incident.key}:{incident.episode}",
         f"Nobody has acknowledged: {incident.title}",
@@ -291,7 +278,7 @@ def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, 
         name,
         str(method),
     )
-    facts = facts_of(incident, f"{person.display or name}, {why}")
+    facts = telling.facts_of(incident, f"{person.display or name}, {why}")
     if late:
         facts["late"] = f"{late // MINUTE} min"
     effect = Effect(
@@ -315,7 +302,7 @@ def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, 
     scene.draft.put((EFFECT, page_id), effect)
     incident.pending = (*incident.pending, page_id)
     incident.pages += 1
-    if name not in incident.told and len(incident.told) < TOLD_MAX:
+    if name not in incident.told and len(incident.told) < telling.TOLD_MAX:
         incident.told = (*incident.told, name)
     by = effect.target.partition(":")[0]
     delayed = f", {late // MINUTE} min late" if late else ""
@@ -369,23 +356,6 @@ def next_method(scene: Scene, incident: Incident, failed: Effect) -> bool:
     return bool(_page(scene, incident, failed.person, failed.step, 0, why, failed.method + 1))
 
 
-def facts_of(incident: Incident, why: str) -> dict[str, str]:
-    """Return what a message says, as texts; times in milliseconds since the epoch."""
-    return {
-        "severity": incident.severity.name,
-        "title": incident.title,
-        "service": incident.service,
-        "since": str(incident.opened_at),
-        "why": why,
-        "alerts": str(incident.alerts),
-        "firing": str(incident.firing),
-        "runbook": incident.runbook,
-        "incident": short(incident.key),
-        "phase": incident.phase.value,
-        "acked_by": incident.acked_by,
-    }
-
-
 def notify_step(scene: Scene, incident: Incident) -> None:
     """The timer `notify:<incident>` is due: tell step 1 of the policy, asking nothing."""
     if incident.phase is Phase.MONITORING or incident.phase in ENDED or incident.severity is not Severity.P2:
@@ -395,87 +365,17 @@ def notify_step(scene: Scene, incident: Incident) -> None:
     steps = _policy(scene, incident).steps_for(incident.severity)
     found = overrides.whom(scene, steps[0].notify if steps else ())
     why = f"step 1 of policy “{incident.policy}”"
-    if _notify_all(scene, incident, found.called, why):
+    if telling.notify_all(scene, incident, found.called, why):
         return
     fault = _faults(found, 0) if steps else "the policy has no steps"
     scene.line(incident, "unreachable", f"{why}: {fault}")
-    tell_operator(
+    telling.tell_operator(
         scene,
         f"unreachable:{incident.policy}:notify",
         f"Nobody can be told by {why}",
         f"{fault[:1].upper()}{fault[1:]}. Mend oncall.yaml; the last resort is told instead.",
     )
-    _notify_all(scene, incident, [Called(name) for name in scene.rulebook.last_resort], f"last resort: {fault}")
-
-
-def _notify_all(scene: Scene, incident: Incident, called: Iterable[Called], why: str) -> int:
-    """Notify these people of an incident that wakes nobody. Return how many can be told."""
-    told = 0
-    for one in called:
-        name, title = one.person, f"{incident.severity}: {incident.title}"
-        if not notify(scene, incident, name, "opened", title, _ASLEEP, _by(why, one)):
-            continue
-        told += 1
-        if name not in incident.told and len(incident.told) < TOLD_MAX:
-            incident.told = (*incident.told, name)
-    return told
-
-
-def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but: str = "") -> None:
-    """Send a low-urgency notification to everybody who was paged for this incident, except `but`."""
-    for name in incident.told:
-        if name != but:
-            notify(scene, incident, name, what, title, text, "you were told of this incident before")
-
-
-def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> bool:
-    """Send one person a notification by their first contact method. It asks nothing. Return whether they have one.
-
-    In their quiet hours it waits, unless they have the incident, and so are up.
-    """
-    person = scene.rulebook.people.get(name)
-    if person is None or not person.methods:
-        return False
-    effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
-    facts = facts_of(incident, f"{person.display or name}, {why}")
-    facts["text"] = text
-    quiet = quiet_until(person.quiet, scene.now) if incident.acked_by != name else None
-    effect = Effect(
-        id=effect_id,
-        kind=EffectKind.NOTIFICATION,
-        incident=incident.key,
-        person=name,
-        target=person.methods[0],
-        title=title,
-        facts=facts,
-        made_at=scene.now,
-        due=scene.now if quiet is None else quiet,
-        deadline=(scene.now if quiet is None else quiet) + HOUR,
-        methods=person.methods,
-        severity=incident.severity,
-    )
-    scene.draft.put((EFFECT, effect_id), effect)
-    held = "" if quiet is None else " when their quiet hours end"
-    scene.line(incident, "notification", f"telling {name}{held}: {title}", minor=True)
-    return True
-
-
-def note_joined(scene: Scene, incident: Incident) -> None:
-    """An alert joined: an acknowledger hears of it, gathered over a minute."""
-    if not incident.acked_by or incident.phase is Phase.MONITORING or incident.phase in ENDED:
-        return
-    if incident.joined == 0:
-        scene.draft.timer(f"joined:{incident.key}", scene.now + JOINED_WAIT)
-    incident.joined += 1
-
-
-def tell_joined(scene: Scene, incident: Incident) -> None:
-    """The timer `joined:<incident>` is due: tell the acknowledger how many alerts joined."""
-    count, incident.joined = incident.joined, 0
-    if incident.acked_by and count:
-        alerts = "1 more alert" if count == 1 else f"{count} more alerts"
-        text = f"{alerts} joined; {incident.firing} fire now. You have it; nobody else is paged."
-        notify(scene, incident, incident.acked_by, "joined", f"{alerts}: {incident.title}", text, "you have it")
+    telling.notify_all(scene, incident, [Called(name) for name in scene.rulebook.last_resort], f"last resort: {fault}")
 
 
 def remind(scene: Scene, incident: Incident) -> None:
@@ -494,62 +394,3 @@ def remind(scene: Scene, incident: Incident) -> None:
     )
     incident.lead = incident.acked_by
     begin(scene, incident)
-
-
-def tell_person(scene: Scene, name: str, topic: str, title: str, text: str) -> bool:
-    """Tell one person, outside their quiet hours, what belongs to no incident. Return whether they can be told."""
-    person = scene.rulebook.people.get(name)
-    if person is None or not person.methods:
-        return False
-    quiet_hours = quiet_until(person.quiet, scene.now)
-    due = scene.now if quiet_hours is None else quiet_hours
-    effect_id = key_of("person", topic, scene.entry, name)
-    effect = Effect(
-        id=effect_id,
-        kind=EffectKind.NOTIFICATION,
-        incident="",
-        person=name,
-        target=person.methods[0],
-        title=title,
-        facts={"title": title, "text": text, "topic": topic},
-        made_at=scene.now,
-        due=due,
-        deadline=due + HOUR,
-        methods=person.methods,
-    )
-    scene.draft.put((EFFECT, effect_id), effect)
-    return True
-
-
-def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
-    """Tell the operators that Tocsin needs care: once per topic and hour."""
-    meta = scene.draft.meta()
-    last = meta.operator_told.get(topic)
-    if last is not None and scene.now - last < HOUR:
-        return
-    from_now = {name: at for name, at in meta.operator_told.items() if scene.now - at < HOUR}
-    if len(from_now) > TOPICS_MAX:
-        return
-    if len(from_now) == TOPICS_MAX:
-        topic, title = "more", "There is more that needs care"
-        text = f"{TOPICS_MAX} topics within an hour; the others are in the log and on the timelines only."
-    scene.edit_meta().operator_told = {**from_now, topic: scene.now}
-    for name in scene.rulebook.operators:
-        person = scene.rulebook.people.get(name)
-        if person is None or not person.methods:
-            continue
-        effect_id = key_of("operator", topic, scene.entry, name)
-        effect = Effect(
-            id=effect_id,
-            kind=EffectKind.OPERATOR,
-            incident="",
-            person=name,
-            target=person.methods[0],
-            title=title,
-            facts={"title": title, "text": text, "topic": topic},
-            made_at=scene.now,
-            due=scene.now,
-            deadline=scene.now + HOUR,
-            methods=person.methods,
-        )
-        scene.draft.put((EFFECT, effect_id), effect)

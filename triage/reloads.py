@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from triage import heartbeats, paging, silences
+from triage import heartbeats, silences, telling
 from triage.memory import THE_RULES
 from triage.model import Rules, RulesLoaded
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
@@ -23,7 +23,7 @@ def reload(scene: Scene, body: RulesLoaded) -> None:
     kept = known or Rules(digest="", files={})
     scene.draft.put(THE_RULES, Rules(digest=kept.digest, files=kept.files, loaded_at=kept.loaded_at, refused=errors))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    paging.tell_operator(
+    telling.tell_operator(
         scene,
         f"rules:{body.digest}",
         "The changed rules are refused; the old ones stay in force",

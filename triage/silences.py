@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
-from triage import paging, quiet
+from triage import quiet, telling
 from triage.memory import SILENCE, THE_SILENCES
 from triage.model import DAY, MINUTE, Answer, Millis, SilenceAsked
 from triage.rulebook.durations import show_duration
@@ -172,7 +172,7 @@ def _arm(scene: Scene, key: str, silence: Silence) -> None:
 def _warn(scene: Scene, key: str, silence: Silence) -> None:
     waiting = quiet.waits(scene, f"silence/{key}")
     held = f"It holds back {waiting} alerts or incidents now, which are decided again then." if waiting else ""
-    paging.tell_person(
+    telling.tell_person(
         scene,
         silence.words.by,
         f"silence:{key}:{silence.ends_at}",

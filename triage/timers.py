@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences
+from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences, telling
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
@@ -101,7 +101,7 @@ def _uncounted(scene: Scene, incident: Incident, fingerprint: str) -> None:
 _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "page": paging.fire,
     "notify": paging.notify_step,
-    "joined": paging.tell_joined,
+    "joined": telling.tell_joined,
     "remind": paging.remind,
     "snooze": paging.wake,
     "quiet": paging.resume,

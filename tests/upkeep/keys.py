@@ -22,7 +22,7 @@ def document() -> str:
     lines += [
         f"| `{key}` | {kind} | {meaning} | {writer} | {reader} |" for key, kind, meaning, writer, reader in keys.TABLE
     ]
-    lines += ["", "The families of memory, each one hash with what it holds (`triage/model.py` has the fields):", ""]
+    lines += ["", "The families of memory, each one hash with what it holds (`triage/model/` has the fields):", ""]
     for name, struct in FAMILIES.items():
         meaning = (struct.__doc__ or "").strip().splitlines()[0]
         lines.append(f"* `{keys.family(name)}`: {struct.__name__}. {meaning}")

@@ -1,0 +1,200 @@
+"""Entries of the journal: everything that can change Tocsin's mind."""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+from triage.model.basics import Kind, Millis, Status
+
+
+class Event(msgspec.Struct, array_like=True, gc=False):
+    """One normalised thing that arrived. Adapters make it; nothing changes it afterwards.
+
+    `fingerprint` is 32 hex digits from `fingerprint_of`: the identity for deduplication, stable across firing and
+    resolved, and already scoped to its source. `raw_severity` is the sender's own word, or "". `starts_at` and
+    `ends_at` are what the sender claims; they are shown and they tell episodes apart, but never drive a timer.
+    `anonymous` is true for a report from somebody who did not prove who they are.
+    """
+
+    status: Status
+    fingerprint: str
+    title: str
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    raw_severity: str = ""
+    starts_at: Millis | None = None
+    ends_at: Millis | None = None
+    url: str = ""
+    kind: Kind = Kind.ALERT
+    anonymous: bool = False
+
+
+class Rejected(msgspec.Struct, array_like=True, gc=False):
+    """One item of a body that could not become an event: which (`alerts[3]`), the field at fault, and the reason."""
+
+    where: str
+    field: str
+    reason: str
+
+
+class EntryKind(enum.StrEnum):
+    """What an entry of the journal is; the stream field `k`."""
+
+    EVENTS = "events"
+    COMMAND = "command"
+    RESULT = "result"
+    TICK = "tick"
+    RULES = "rules"
+    DEAD_LETTER = "dead-letter"
+    OVERRIDE = "override"
+    SILENCE = "silence"
+
+
+class Events(msgspec.Struct, array_like=True, gc=False):
+    """All events of one accepted request."""
+
+    source: str
+    events: list[Event]
+    request: str = ""
+
+
+class Verb(enum.StrEnum):
+    """What a person can ask for."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    NOTE = "note"
+    UNACKNOWLEDGE = "unacknowledge"
+    SNOOZE = "snooze"
+    ASSIGN = "assign"
+    ESCALATE = "escalate"
+    PAGE = "page"
+    MISTAP = "mistap"
+    """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
+
+
+class Command(msgspec.Struct, array_like=True, gc=False):
+    """A person (or a token) asks for something. `incident` is the full key; `confirm` answers a question asked before.
+
+    `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
+    about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "",
+    `tries` how many wrong numbers had been tapped behind it when its choice was shown.
+    """
+
+    verb: Verb
+    incident: str
+    by: str
+    via: str
+    text: str = ""
+    confirm: bool = False
+    request: str = ""
+    person: str = ""
+    duration: Millis = 0
+    page: str = ""
+    tries: int = 0
+
+
+class Ending(enum.StrEnum):
+    """How one attempt to deliver an effect ended."""
+
+    DELIVERED = "delivered"
+    TRY_AGAIN = "try-again"
+    GIVE_UP = "give-up"
+    WORKER_DIED = "worker-died"
+
+
+class Result(msgspec.Struct, array_like=True, gc=False):
+    """A worker reports one attempt. `reason` is a sentence a person can act on; never a secret.
+
+    `ambiguous`: the provider may have taken the message (a timeout after the body was sent), so the next copy says
+    "possible repeat". `retry_after` is what the provider asked for, in milliseconds, or 0.
+    """
+
+    effect: str
+    attempt: int
+    ending: Ending
+    reason: str = ""
+    ambiguous: bool = False
+    retry_after: Millis = 0
+    took: Millis = 0
+    incident: str = ""
+    person: str = ""
+    scheme: str = ""
+
+
+class Tick(msgspec.Struct, array_like=True, gc=False):
+    """Time has passed: timers due by the entry's `at` fire."""
+
+
+class RulesLoaded(msgspec.Struct, array_like=True, gc=False):
+    """The operators' folder as it was read: relative path to text (`${…}` unexpanded), or the errors that refused it.
+
+    `digest` is `rules_digest(files)`. When `errors` is not empty the old rules stay in force, and `files` is empty.
+    """
+
+    digest: str
+    files: dict[str, str]
+    errors: list[str] = []
+    by: str = ""
+
+
+class DeadLetter(msgspec.Struct, array_like=True, gc=False):
+    """A body (or an item of one) that could not be read: kept raw, with the reason, to be sent again later.
+
+    `truncated` tells that `body` was cut to the storage limit; `length` is what arrived, in bytes. `events` is how many
+    accepted events it stands for: 0, but for an entry of the journal that this version cannot read.
+    """
+
+    source: str
+    reason: str
+    field: str
+    body: bytes
+    content_type: str = ""
+    length: int = 0
+    truncated: bool = False
+    rejected: list[Rejected] = []
+    events: int = 0
+
+
+class OverrideAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks that `person` takes `schedule` from `start` to `end`, or that the override `withdraw` ends.
+
+    `by` names the person or token that asked, `via` the way it came. The id of an override is `key_of` of its entry.
+    """
+
+    schedule: str
+    person: str
+    start: Millis
+    end: Millis
+    by: str
+    via: str
+    withdraw: str = ""
+    request: str = ""
+
+
+class SilenceAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks for the silence `key` in `words` (`triage.silence.Words` as msgpack) or, without any, for its end.
+
+    `by` names the person or token, `via` the way it came, `firing` alerts that fire and are meant, as far as known.
+    """
+
+    key: str
+    by: str
+    via: str
+    words: bytes = b""
+    firing: tuple[str, ...] = ()
+    request: str = ""
+
+
+Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One entry of the journal: its stream id (`<ms>-<n>`), when its appender stamped it, and what it says."""
+
+    id: str
+    at: Millis
+    body: Body

@@ -1,0 +1,228 @@
+"""What is remembered: alerts, incidents, effects, and what stands beside them."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+from triage.model.basics import Kind, Millis, Severity
+
+
+class AlertState(enum.StrEnum):
+    """Firing, resolved, or stale: firing by its last word, but its source has been quiet for `stale_after`."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    STALE = "stale"
+    HELD = "held"
+
+
+class Alert(msgspec.Struct, array_like=True, gc=False):
+    """The short memory of one fingerprint: what deduplication needs, about 100 bytes. `quiet`: what silences it."""
+
+    state: AlertState
+    source: str
+    severity: Severity
+    starts_at: Millis | None
+    ends_at: Millis | None
+    first_at: Millis
+    seen_at: Millis
+    changed_at: Millis
+    count: int
+    episodes: int
+    incident: str
+    labels_sum: int = 0
+    text_sum: int = 0
+    quiet: str = ""
+
+
+class Details(msgspec.Struct, array_like=True, gc=False):
+    """The long memory of one fingerprint, kept apart from `Alert` because it is read by people, seldom by triage."""
+
+    title: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    raw_severity: str
+    url: str
+    kind: Kind
+    rule: str
+    anonymous: bool = False
+    counted: tuple[str, ...] = ()
+
+
+class Phase(enum.StrEnum):
+    """Where an incident stands."""
+
+    DETECTED = "detected"
+    TRIAGED = "triaged"
+    MITIGATING = "mitigating"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+    POSTMORTEM = "postmortem"
+    CLOSED = "closed"
+
+
+ENDED: Final = frozenset({Phase.RESOLVED, Phase.POSTMORTEM, Phase.CLOSED})
+
+
+class Incident(msgspec.Struct, array_like=True, gc=False):
+    """What people respond to.
+
+    `firing` counts alerts that fire now (stale ones included), `alerts` all that ever joined. `episode` counts the
+    times that paging began (1 after opening); `round` and `step` say which step of the policy was paged last
+    (step -1: none yet). `acked_by` is empty while a page is owed. `lead` is who is paged before step 1 of this
+    episode (the last acknowledger, when it fires again). `pending` holds the ids of pages not yet delivered, `told`
+    everybody who was paged; `paged` tells whether this episode has paged yet. `joined` counts alerts that joined since
+    the acknowledger was last told; `lines` the lines of the timeline; `example` is the fingerprint of the alert that
+    gave the title. `lead_why` says why the lead is paged first ("": they had it last). `snoozed_until`: acknowledged
+    only until then. `responders` took it, were given it or were asked to join; `added` counts those asked to join.
+    `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page. `quiet`
+    counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not.
+    """
+
+    key: str
+    group: str
+    title: str
+    service: str
+    severity: Severity
+    phase: Phase
+    policy: str
+    runbook: str
+    rule: str
+    opened_at: Millis
+    opened_by: str
+    changed_at: Millis
+    alerts: int = 0
+    firing: int = 0
+    episode: int = 0
+    round: int = 0
+    step: int = -1
+    acked_by: str = ""
+    acked_at: Millis | None = None
+    last_acker: str = ""
+    human_at: Millis | None = None
+    monitoring_at: Millis | None = None
+    resolved_at: Millis | None = None
+    resolved_by: str = ""
+    pages: int = 0
+    pageable: bool = True
+    wait: Millis = 0
+    page_at: Millis | None = None
+    earlier: str = ""
+    lines: int = 0
+    example: str = ""
+    stale: int = 0
+    pending: tuple[str, ...] = ()
+    late: Millis = 0
+    raised_at: Millis | None = None
+    told: tuple[str, ...] = ()
+    lead: str = ""
+    joined: int = 0
+    tallied: bool = False
+    paged: bool = False
+    lead_why: str = ""
+    snoozed_until: Millis | None = None
+    responders: tuple[str, ...] = ()
+    added: int = 0
+    answered: tuple[str, ...] = ()
+    mistaps: dict[str, int] = {}
+    plan: tuple[tuple[tuple[str, ...], Millis], ...] = ()
+    rounds: int = 0
+    quiet: int = 0
+    paused: str = ""
+
+
+class Group(msgspec.Struct, array_like=True, gc=False):
+    """The incident that a group key leads to: the open one, or the last one that ended."""
+
+    incident: str
+
+
+class EffectKind(enum.StrEnum):
+    """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care."""
+
+    PAGE = "page"
+    NOTIFICATION = "notification"
+    OPERATOR = "operator"
+
+
+class Effect(msgspec.Struct, array_like=True, gc=False):
+    """Something that must reach the world, committed together with the change that caused it.
+
+    `id` is stable over retries and goes into the provider's idempotency field where it has one. `target` is the
+    contact method as written in oncall.yaml (an Apprise URL with `${…}` unexpanded). `due` is when the next attempt
+    may start, `deadline` when trying ends. `facts` are what the message says, decided here so that replay knows it.
+    """
+
+    id: str
+    kind: EffectKind
+    incident: str
+    person: str
+    target: str
+    title: str
+    facts: dict[str, str]
+    made_at: Millis
+    due: Millis
+    deadline: Millis
+    attempt: int = 0
+    ambiguous: bool = False
+    methods: tuple[str, ...] = ()
+    method: int = 0
+    severity: Severity = Severity.P4
+    episode: int = 0
+    round: int = 0
+    step: int = 0
+
+
+class Override(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """`person` is on call from `start` to before `end`, whatever the layers say. A file's have no `id` and `by`."""
+
+    person: str
+    start: Millis
+    end: Millis
+    id: str = ""
+    by: str = ""
+
+
+class Overrides(msgspec.Struct, array_like=True, gc=False):
+    """The overrides of one schedule that were asked for at run time, oldest first; where two speak, the later wins."""
+
+    items: tuple[Override, ...] = ()
+
+
+class Rules(msgspec.Struct, array_like=True, gc=False):
+    """The rules in force, as text. The compiled `Rulebook` is made from this and nothing else."""
+
+    digest: str
+    files: dict[str, str]
+    loaded_at: Millis = 0
+    refused: list[str] = []
+
+
+class Meta(msgspec.Struct, array_like=True, gc=False):
+    """One of a kind: the journal's clock and the version of `decide` that wrote this memory."""
+
+    now: Millis = 0
+    version: int = 0
+    operator_told: dict[str, Millis] = {}
+
+
+class Ledger(msgspec.Struct, array_like=True, gc=False):
+    """Where every accepted event ended: `outcome/reason` → count, `source/status` → count, and deliveries by ending."""
+
+    outcomes: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    deliveries: dict[str, int] = {}
+    dead_letters: dict[str, int] = {}
+
+
+class Line(msgspec.Struct, array_like=True, gc=False):
+    """One line of an incident's timeline: when, what kind of thing, a sentence, who did it, and the entry behind it."""
+
+    at: Millis
+    what: str
+    text: str
+    by: str = ""
+    entry: str = ""
