@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -43,10 +44,12 @@ async def perform(
     duration: Millis = 0,
     page: str = "",
     tries: int = 0,
+    data: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Append the command and wait for its answer. Raises queries.Unknown, Ambiguous, DOWN, or StoreUnavailable.
 
-    `whom` is the person it is about, `duration` for how long, `page` and `tries` belong to links; see model.Command.
+    `whom` is the person it is about, `duration` for how long, `page` and `tries` belong to links, `data` to the verb;
+    see model.Command.
     """
     incident = await queries.incident(desk.client, ref)
     command = Command(
@@ -61,6 +64,7 @@ async def perform(
         duration=duration,
         page=page,
         tries=tries,
+        data=dict(data or {}),
     )
     entry = await desk.appender.append(command, desk.clock())
     if not await queries.wait_decided(desk.client, entry, desk.settings.answer_wait_s):

@@ -81,7 +81,8 @@ class Command(msgspec.Struct, array_like=True, gc=False):
 
     `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
     about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "",
-    `tries` how many wrong numbers had been tapped behind it when its choice was shown.
+    `tries` how many wrong numbers had been tapped behind it when its choice was shown. `data` is what else a verb
+    takes, by name.
     """
 
     verb: Verb
@@ -95,6 +96,7 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     duration: Millis = 0
     page: str = ""
     tries: int = 0
+    data: dict[str, str] = {}
 
 
 class Ending(enum.StrEnum):
