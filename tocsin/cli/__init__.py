@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "escalate": ("people", "Page the next step now."),
     "page": ("people", "Page one more person."),
     "oncall": ("oncall", "Say who is on call, let somebody take over, check the year to come."),
-    "silence": ("silence", "Silence what need not be told for a time; preview, list, end silences."),
+    "silence": ("silence", "Silence what need not be told for a time; preview, list and end silences."),
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),
     "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),
