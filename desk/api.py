@@ -9,13 +9,12 @@ from typing import Any, Final, cast
 from aiohttp import web
 from pydantic import BaseModel
 
-from desk import asking, commands, heartbeats, shapes, showing
+from desk import asking, heartbeats, shapes, showing
 from desk.context import Desk
 from desk.people import Attempts, Person
 from desk.problems import Problem, not_found
 from desk.stream import Pulse
 from triage.model import Severity, Verb
-from triage.rulebook.durations import parse_duration
 from triage.store import queries, standing
 from triage.store import why as reasons
 from triage.store.why import Rulebooks
@@ -67,7 +66,9 @@ Handler = Callable[[Call], Awaitable[BaseModel | Answered]]
 class Route:
     """One line of the table. `statuses`: what it may answer besides 200 and the errors that every route may answer.
 
-    `silencers`: tokens that may silence and nothing else may use it too.
+    `silencers`: tokens that may silence and nothing else may use it too. `operation` is its stable name where that is
+    not the handler's. A route with a `verb` (`desk.verbs`) is also a form of the incident's view, at the same address
+    without `/api/v1`; `done` is what the view says then.
     """
 
     method: str
@@ -79,11 +80,14 @@ class Route:
     body: type[BaseModel] | None = None
     statuses: dict[int, str] = field(default_factory=dict)
     silencers: bool = False
+    operation: str = ""
+    verb: Verb | None = None
+    done: str = ""
 
     @property
     def name(self) -> str:
         """Return the operation's stable name."""
-        return str(cast("Any", self.handler).__name__)
+        return self.operation or str(cast("Any", self.handler).__name__)
 
     @property
     def changes(self) -> bool:
@@ -126,74 +130,6 @@ async def list_incident_timeline(call: Call) -> BaseModel:
     """Return the timeline of an incident, page by page."""
     one = await queries.incident(call.client, call.request.match_info["id"])
     return showing.timeline(await queries.timeline(call.client, one.key, call.query.limit, call.query.after))
-
-
-async def acknowledge_incident(call: Call) -> Answered:
-    """Take an incident."""
-    return await _command(call, Verb.ACKNOWLEDGE)
-
-
-async def resolve_incident(call: Call) -> Answered:
-    """End an incident."""
-    return await _command(call, Verb.RESOLVE)
-
-
-async def note_incident(call: Call) -> Answered:
-    """Write into the timeline of an incident."""
-    return await _command(call, Verb.NOTE)
-
-
-async def unacknowledge_incident(call: Call) -> Answered:
-    """Give an incident back: nobody has it, and paging begins again."""
-    return await _command(call, Verb.UNACKNOWLEDGE)
-
-
-async def snooze_incident(call: Call) -> Answered:
-    """Take an incident for a time; then it pages again, the snoozer first."""
-    return await _command(call, Verb.SNOOZE)
-
-
-async def assign_incident(call: Call) -> Answered:
-    """Pass an incident on: the person is paged at once, and nobody has it until they take it."""
-    return await _command(call, Verb.ASSIGN)
-
-
-async def escalate_incident(call: Call) -> Answered:
-    """Page the next step of the policy now."""
-    return await _command(call, Verb.ESCALATE)
-
-
-async def page_person(call: Call) -> Answered:
-    """Page one more person, beside the escalation and whoever has the incident."""
-    return await _command(call, Verb.PAGE)
-
-
-async def _command(call: Call, verb: Verb) -> Answered:
-    body: asking.CommandBody = call.body
-    assert call.person is not None  # noqa: S101  a route that changes is never called without
-    outcome = await commands.perform(
-        call.office.desk,
-        verb,
-        call.request.match_info["id"],
-        call.person,
-        text=body.text,
-        confirm=body.confirm,
-        request=call.request.headers.get("X-Request-Id", "")[:100],
-        whom=body.person if isinstance(body, asking.WhomBody) else "",
-        duration=parse_duration(body.duration) if isinstance(body, asking.SnoozeBody) else 0,
-    )
-    if outcome.ending == "refused":
-        raise Problem(409, "refused", "Refused", outcome.text)
-    if outcome.ending == "asks":
-        raise Problem(409, "confirm", "Say it again to mean it", outcome.text, confirm=True)
-    shape = shapes.CommandDone(
-        ending=outcome.ending,
-        text=outcome.text,
-        entry=outcome.entry,
-        incident=showing.incident(outcome.incident, call.external_url),
-        look=f"{BASE}/why?of={outcome.entry}",
-    )
-    return Answered(shape, 202 if outcome.ending == "pending" else 200)
 
 
 async def list_alerts(call: Call) -> BaseModel:
@@ -245,21 +181,6 @@ async def get_why(call: Call) -> BaseModel:
     return showing.why(found)
 
 
-_COMMAND: Final = {202: "Appended, but not decided within two seconds; `look` says where its outcome will be."}
-
-
-def _verb(name: str, summary: str, handler: Handler, body: type[BaseModel] = asking.CommandBody) -> Route:
-    return Route(
-        "POST",
-        f"/incidents/{{id}}/{name}",
-        summary,
-        handler,
-        shapes.CommandDone,
-        body=body,
-        statuses=_COMMAND,
-    )
-
-
 ROUTES: Final = (
     Route("GET", "/incidents", "Incidents, newest first", list_incidents, shapes.IncidentPage, asking.IncidentsQuery),
     Route("GET", "/incidents/{id}", "One incident", get_incident, shapes.IncidentDetail),
@@ -279,38 +200,6 @@ ROUTES: Final = (
         shapes.Timeline,
         asking.PageQuery,
     ),
-    Route(
-        "POST",
-        "/incidents/{id}/acknowledge",
-        "Take an incident",
-        acknowledge_incident,
-        shapes.CommandDone,
-        body=asking.CommandBody,
-        statuses=_COMMAND,
-    ),
-    Route(
-        "POST",
-        "/incidents/{id}/resolve",
-        "End an incident; asks for `confirm` while alerts fire",
-        resolve_incident,
-        shapes.CommandDone,
-        body=asking.CommandBody,
-        statuses=_COMMAND,
-    ),
-    Route(
-        "POST",
-        "/incidents/{id}/note",
-        "Write into the timeline",
-        note_incident,
-        shapes.CommandDone,
-        body=asking.NoteBody,
-        statuses=_COMMAND,
-    ),
-    _verb("unacknowledge", "Give an incident back", unacknowledge_incident),
-    _verb("snooze", "Take an incident for a time", snooze_incident, asking.SnoozeBody),
-    _verb("assign", "Pass an incident on to a person", assign_incident, asking.WhomBody),
-    _verb("escalate", "Page the next step now", escalate_incident),
-    _verb("page", "Page one more person", page_person, asking.WhomBody),
     Route("GET", "/alerts", "Alerts that are remembered", list_alerts, shapes.AlertPage, asking.AlertsQuery),
     Route("GET", "/events", "Events of an entry, decided", list_events, shapes.EntryEvents, asking.EventsQuery),
     Route("GET", "/ledger", "Where every accepted event ended", get_ledger, shapes.Ledger),
@@ -319,4 +208,4 @@ ROUTES: Final = (
     Route("GET", "/rules", "Rules in force", get_rules, shapes.Rules),
     Route("GET", "/why", "Why", get_why, shapes.Why, asking.WhyQuery),
 )
-"""Every JSON route of the API. `/stream` and `/openapi.json` stand beside them in `desk.application`."""
+"""What can be read of incidents, alerts and rules. `desk.application` has the whole table."""

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from desk import oncall, openapi, people, problems, reading, silences, views
+from desk import oncall, openapi, people, problems, reading, silences, verbs, views
 from desk.api import BASE, ROUTES, Answered, Call, Office, Route
 from desk.context import Desk
 from desk.people import Person
@@ -25,7 +25,8 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-EVERY_ROUTE: Final = (*ROUTES, *oncall.ROUTES, *silences.ROUTES)
+EVERY_ROUTE: Final = (*ROUTES, *verbs.ROUTES, *oncall.ROUTES, *silences.ROUTES)
+"""Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")
 
 
@@ -41,7 +42,7 @@ def add_routes(app: web.Application, desk: Desk) -> None:
     described = openapi.document(EVERY_ROUTE, desk.settings.version, desk.settings.external_url)
     app.router.add_get(f"{BASE}/openapi.json", _describe(described))
     app.router.add_route("*", BASE + "/{rest:.*}", _lost)
-    views.add_routes(app, office)
+    views.add_routes(app, office, EVERY_ROUTE)
 
 
 def _endpoint(office: Office, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -109,9 +109,6 @@ class SnoozeBody(CommandBody):
     def _is_one(cls, text: str) -> str:
         parse_duration(text)
         return text
-
-
-Verbs = Literal["acknowledge", "resolve", "note", "unacknowledge", "snooze", "assign", "escalate", "page"]
 
 
 def label_filter(text: str) -> tuple[str, bool, str]:

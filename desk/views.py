@@ -5,72 +5,51 @@ Views are for signed-in people, on loopback too. Each POST carries the session's
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, get_args
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
 from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import answering, asking, commands, people, problems, reading, signing
-from desk.api import Office
+from desk import answering, asking, people, problems, reading, sections, signing, verbs
+from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
 from desk.rendering import Renderer, static_type
-from triage.model import AlertState, Millis, Verb
-from triage.rulebook.durations import parse_duration
+from triage.model import ENDED, AlertState, short
 from triage.store import queries, standing
-from triage.store import why as reasons
 from triage.store.appender import StoreUnavailable
 
 OPEN_SHOWN: Final = 100
 ENDED_SHOWN: Final = 10
 ALERTS_SHOWN: Final = 50
-LINES_SHOWN: Final = 100
-DONE: Final = {
-    "acknowledge": "You have it now.",
-    "resolve": "Resolved.",
-    "note": "Noted.",
-    "unacknowledge": "Nobody has it now; it pages again.",
-    "snooze": "You have it until the snooze is over.",
-    "assign": "They are being paged.",
-    "escalate": "The next step is being paged.",
-    "page": "They are being paged.",
-    "pending": "It is in the journal. Triage has not come to it yet; this view shows it when it has.",
-}
-
-VERBS: Final = "|".join(get_args(asking.Verbs))
+PENDING: Final = "It is in the journal. Triage has not come to it yet; this view shows it when it has."
 FORM: Final = web.RequestKey("form", dict[str, str])
 View = Callable[[web.Request, Person], Awaitable[web.Response]]
 
 
-def add_routes(app: web.Application, office: Office) -> None:
-    """Put the views on `app`."""
-    house = Views(office)
+def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) -> None:
+    """Put the views on `app`; those of `routes` that are a verb become forms of an incident's view."""
+    forms = {route.path.rpartition("/")[2]: route for route in routes if route.verb is not None}
+    house = Views(office, forms)
     app.router.add_get("/login", house.login)
     app.router.add_post("/login", house.caught(house.sign_in))
     app.router.add_get("/static/{name}", house.static)
     app.router.add_post("/logout", house.signed_in(house.sign_out))
     app.router.add_get("/", house.signed_in(house.board))
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
-    app.router.add_post("/incidents/{id}/{verb:" + VERBS + "}", house.signed_in(house.command))
+    app.router.add_post("/incidents/{id}/{verb:" + "|".join(forms) + "}", house.signed_in(house.command))
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))
 
 
-def _duration(text: str) -> Millis:
-    """Return a duration that a form gave, 0 for none. Raises Problem 400."""
-    try:
-        return parse_duration(text) if text else 0
-    except ValueError as error:
-        raise Problem(400, "invalid", "The duration cannot be used", str(error)) from None
-
-
 class Views:
     """The handlers, with what they share."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, forms: Mapping[str, Route]) -> None:
         self._office = office
+        self._forms = forms
         self._desk = office.desk
         self._renderer = Renderer(office.desk.settings.data_loss_accepted)
 
@@ -156,57 +135,53 @@ class Views:
         )
 
     async def incident(self, request: web.Request, person: Person) -> web.Response:
-        """Show one incident with its timeline, alerts and why."""
-        said = DONE.get(request.query.get("done", ""), "")
+        """Show one incident: what `desk.sections` lists, in its order."""
+        done = request.query.get("done", "")
+        said = PENDING if done == "pending" else self._forms[done].done if done in self._forms else ""
         return await self._incident(request, person, said=said)
 
     async def _incident(
         self, request: web.Request, person: Person, status: int = 200, said: str = "", fault: str = ""
     ) -> web.Response:
-        client = self._desk.client
-        one = await queries.incident(client, request.match_info["id"])
-        before = request.query.get("timeline")
-        timeline = await queries.timeline(client, one.key, LINES_SHOWN, before)
-        alerts = await queries.alerts_of(client, one.key, ALERTS_SHOWN, request.query.get("alerts"))
-        why = await reasons.why(client, one.key, self._office.rulebooks)
-        rulebook = self._office.rulebooks.of(await standing.rules(client))
+        one = await queries.incident(self._desk.client, request.match_info["id"])
+        rulebook = self._office.rulebooks.of(await standing.rules(self._desk.client))
+        look = sections.Look(self._office, request, person, one, rulebook, self._desk.clock())
+        shown = await sections.gather(look)
         return self._renderer.answer(
             "incident.html",
             status=status,
             person=person,
-            now=self._desk.clock(),
+            now=look.now,
             one=one,
-            timeline=timeline,
-            alerts=alerts,
-            why=why,
+            here=f"/incidents/{short(one.key)}",
+            ended=one.phase in ENDED,
             said=said,
             fault=fault,
-            people=sorted(rulebook.people),
+            sections=sections.TEMPLATES,
+            **shown,
         )
 
     async def command(self, request: web.Request, person: Person) -> web.Response:
         """Do what a form asks; when triage asks back, show its question."""
         fields = request[FORM]
-        verb = Verb(request.match_info["verb"])
-        text = fields.get("text", "")[: commands.TEXT_MAX]
-        ref = request.match_info["id"]
-        outcome = await commands.perform(
-            self._desk,
-            verb,
-            ref,
-            person,
-            text,
-            fields.get("confirm") == "yes",
-            whom=fields.get("person", "").strip()[:200],
-            duration=_duration(fields.get("duration", "")),
-        )
+        name, ref = request.match_info["verb"], request.match_info["id"]
+        route = self._forms[name]
+        assert route.verb is not None  # noqa: S101  a form is a verb's
+        outcome = await verbs.ask(self._office, route.verb, ref, person, verbs.of_form(route, fields))
         if outcome.ending == "asks":
+            again = {key: value for key, value in fields.items() if key not in (people.CSRF_FIELD, "confirm")}
             return self._renderer.answer(
-                "confirm.html", status=409, person=person, one=outcome.incident, verb=verb, said=text, asks=outcome.text
+                "confirm.html",
+                status=409,
+                person=person,
+                one=outcome.incident,
+                name=name,
+                again=again,
+                asks=outcome.text,
             )
         if outcome.ending == "refused":
             return await self._incident(request, person, status=409, fault=outcome.text)
-        done = "pending" if outcome.ending == "pending" else verb.value
+        done = "pending" if outcome.ending == "pending" else name
         location = f"/incidents/{outcome.incident.key[:6]}?done={done}"
         return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 

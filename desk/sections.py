@@ -1,0 +1,87 @@
+"""The view of one incident, section by section.
+
+A section is a template in `templates/incident/` (one `<section id=… data-live>`) and a function that returns what it
+shows besides the incident (`one`), its address (`here`), whether it has `ended`, `person` and `now`. To add one, write
+both and put a line into SECTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from desk.api import Office
+from desk.people import Person
+from triage.model import Incident, Millis
+from triage.rulebook import Rulebook
+from triage.store import queries
+from triage.store import why as reasons
+
+LINES_SHOWN: Final = 100
+ALERTS_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Somebody looks at an incident: who, at which request, by which rules, and when (the desk's clock)."""
+
+    office: Office
+    request: web.Request
+    person: Person
+    one: Incident
+    rulebook: Rulebook
+    now: Millis
+
+    @property
+    def client(self) -> queries.Client:
+        return self.office.desk.client
+
+
+Values = Callable[[Look], Awaitable[Mapping[str, Any]]]
+
+
+async def _nothing(_look: Look) -> Mapping[str, Any]:
+    return {}
+
+
+async def _acts(look: Look) -> Mapping[str, Any]:
+    return {"people": sorted(look.rulebook.people)}
+
+
+async def _timeline(look: Look) -> Mapping[str, Any]:
+    before = look.request.query.get("timeline")
+    return {"timeline": await queries.timeline(look.client, look.one.key, LINES_SHOWN, before)}
+
+
+async def _alerts(look: Look) -> Mapping[str, Any]:
+    after = look.request.query.get("alerts")
+    return {"alerts": await queries.alerts_of(look.client, look.one.key, ALERTS_SHOWN, after)}
+
+
+async def _why(look: Look) -> Mapping[str, Any]:
+    return {"why": await reasons.why(look.client, look.one.key, look.office.rulebooks)}
+
+
+SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
+    ("head", _nothing),
+    ("acts", _acts),
+    ("timeline", _timeline),
+    ("alerts", _alerts),
+    ("why", _why),
+)
+"""Name of a section → what its template is given; from top to bottom: what to know, to do, to see, and why."""
+TEMPLATES: Final = tuple(f"incident/{name}.html" for name, _ in SECTIONS)
+
+
+async def gather(look: Look) -> dict[str, Any]:
+    """Return the values of all sections. Raises what the queries raise."""
+    found: dict[str, Any] = {}
+    for name, values in SECTIONS:
+        given = await values(look)
+        twice = found.keys() & given.keys()
+        assert not twice, f"section {name} gives {sorted(twice)} again"  # noqa: S101  a fault of ours, seen in any test
+        found.update(given)
+    return found
