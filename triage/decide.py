@@ -64,7 +64,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Crowd, Silences
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage import paging, telling
+from triage import own_steps, paging, telling
 from triage.memory import EFFECT
 from triage.model import Effect, EffectKind, Ending, Incident, Result
 from triage.retries import next_attempt
@@ -22,9 +22,13 @@ def report(scene: Scene, result: Result) -> None:
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
     way = f"{effect.person} by {effect.target.partition(':')[0]}"
+    if incident is not None and effect.attempt == 1:
+        own_steps.sent(scene, incident, effect)
     if result.ending is Ending.DELIVERED:
         _done(scene, effect, incident)
         if incident is not None:
+            if effect.kind is EffectKind.PAGE:
+                incident.reached = (effect.episode, effect.round, effect.step)
             again = f" at attempt {effect.attempt}" if effect.attempt > 1 else ""
             scene.line(
                 incident, "delivered", f"{_word(effect)} to {way} delivered{again}: {result.reason or 'accepted'}"
@@ -65,6 +69,8 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
         return
     if effect.step > paging.LAST_STEP:  # somebody was asked to join: the escalation goes its own way
         return
+    if incident.reached == (effect.episode, effect.round, effect.step):
+        return
     if not incident.pending and incident.page_at is not None and incident.page_at > scene.now:
         scene.line(incident, "escalated", "nobody of this step could be reached: the next step begins now")
         incident.page_at = scene.now
@@ -84,6 +90,8 @@ def _drop_siblings(scene: Scene, delivered: Effect, incident: Incident) -> None:
     for other_id in incident.pending:
         other: Effect | None = scene.draft.get((EFFECT, other_id))
         if other is None or other.person != delivered.person:
+            continue
+        if own_steps.goes_on(other, delivered):
             continue
         if (other.episode, other.round, other.step) == (delivered.episode, delivered.round, delivered.step):
             _done(scene, other, incident)

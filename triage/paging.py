@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import overrides, pausing, quiet, telling
+from triage import overrides, own_steps, pausing, quiet, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -263,11 +263,25 @@ def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis,
     )
 
 
-def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, why: str, method: int = 0) -> int:
-    """Make the page for one person by one contact method. Return how many were made: 0 when there is no method."""
+def _page(
+    scene: Scene,
+    incident: Incident,
+    name: str,
+    step: int,
+    late: Millis,
+    why: str,
+    method: int = 0,
+    after: Millis | None = None,
+) -> int:
+    """Make the page for one person by one contact method, or those of their own steps, each `after` its time.
+
+    Return how many were made: 0 when there is no method.
+    """
     person = scene.rulebook.people.get(name)
     if person is None or method >= len(person.methods):
         return 0
+    if person.high and after is None:
+        return sum(_page(scene, incident, name, step, late, why, one.method, one.after) for one in person.high)
     page_id = key_of(
         "page",
         incident.key,
@@ -290,20 +304,24 @@ def _page(scene: Scene, incident: Incident, name: str, step: int, late: Millis, 
         title=incident.title,
         facts=facts,
         made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + scene.rulebook.defaults.page_deadline,
+        due=scene.now + (after or 0),
+        deadline=scene.now + (after or 0) + scene.rulebook.defaults.page_deadline,
         methods=person.methods,
         method=method,
         severity=incident.severity,
         episode=incident.episode,
         round=incident.round,
         step=step,
+        after=after,
     )
     scene.draft.put((EFFECT, page_id), effect)
     incident.pending = (*incident.pending, page_id)
-    incident.pages += 1
     if name not in incident.told and len(incident.told) < telling.TOLD_MAX:
         incident.told = (*incident.told, name)
+    if after:
+        own_steps.planned(scene, incident, effect)
+        return 1
+    incident.pages += 1
     by = effect.target.partition(":")[0]
     delayed = f", {late // MINUTE} min late" if late else ""
     scene.line(incident, "page", f"paging {name} by {by}: {why}{delayed}")
@@ -352,6 +370,8 @@ def wake(scene: Scene, incident: Incident) -> None:
 
 def next_method(scene: Scene, incident: Incident, failed: Effect) -> bool:
     """Page the same person by their next contact method. Return whether there was one."""
+    if failed.after is not None:
+        return own_steps.hasten(scene, incident, failed)
     why = f"{failed.target.partition(':')[0]} failed; {failed.facts.get('why', '').partition(', ')[2]}"
     return bool(_page(scene, incident, failed.person, failed.step, 0, why, failed.method + 1))
 

@@ -44,32 +44,35 @@ def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but
 
 
 def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, text: str, why: str) -> bool:
-    """Send one person a notification by their first contact method. It asks nothing. Return whether they have one.
+    """Send one person a notification, by their first contact method or their own. Return whether they have one.
 
-    In their quiet hours it waits, unless they have the incident, and so are up.
+    It asks nothing. In their quiet hours it waits, unless they have the incident, and so are up.
     """
     person = scene.rulebook.people.get(name)
     if person is None or not person.methods:
         return False
-    effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name)
     facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
     quiet = quiet_until(person.quiet, scene.now) if incident.acked_by != name else None
-    effect = Effect(
-        id=effect_id,
-        kind=EffectKind.NOTIFICATION,
-        incident=incident.key,
-        person=name,
-        target=person.methods[0],
-        title=title,
-        facts=facts,
-        made_at=scene.now,
-        due=scene.now if quiet is None else quiet,
-        deadline=(scene.now if quiet is None else quiet) + HOUR,
-        methods=person.methods,
-        severity=incident.severity,
-    )
-    scene.draft.put((EFFECT, effect_id), effect)
+    for method in person.low or (0,):
+        own = (str(method),) if person.low else ()
+        effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name, *own)
+        effect = Effect(
+            id=effect_id,
+            kind=EffectKind.NOTIFICATION,
+            incident=incident.key,
+            person=name,
+            target=person.methods[method],
+            title=title,
+            facts=facts,
+            made_at=scene.now,
+            due=scene.now if quiet is None else quiet,
+            deadline=(scene.now if quiet is None else quiet) + HOUR,
+            methods=person.methods,
+            method=method,
+            severity=incident.severity,
+        )
+        scene.draft.put((EFFECT, effect_id), effect)
     held = "" if quiet is None else " when their quiet hours end"
     scene.line(incident, "notification", f"telling {name}{held}: {title}", minor=True)
     return True

@@ -80,6 +80,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     only until then. `responders` took it, were given it or were asked to join; `added` counts those asked to join.
     `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page. `quiet`
     counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not.
+    `reached` is the episode, round and step of which somebody got a page last.
     """
 
     key: str
@@ -132,6 +133,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     rounds: int = 0
     quiet: int = 0
     paused: str = ""
+    reached: tuple[int, ...] = ()
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -154,6 +156,7 @@ class Effect(msgspec.Struct, array_like=True, gc=False):
     `id` is stable over retries and goes into the provider's idempotency field where it has one. `target` is the
     contact method as written in oncall.yaml (an Apprise URL with `${…}` unexpanded). `due` is when the next attempt
     may start, `deadline` when trying ends. `facts` are what the message says, decided here so that replay knows it.
+    `after`: how long after the page began the person's own steps send it; None: they have none for pages.
     """
 
     id: str
@@ -174,6 +177,7 @@ class Effect(msgspec.Struct, array_like=True, gc=False):
     episode: int = 0
     round: int = 0
     step: int = 0
+    after: Millis | None = None
 
 
 class Override(msgspec.Struct, array_like=True, frozen=True, gc=False):

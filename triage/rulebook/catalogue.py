@@ -11,7 +11,7 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 
 from triage.model import Severity
-from triage.rulebook import secrets, shapes
+from triage.rulebook import contacts, secrets, shapes
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rotations import Rotations, check_names
@@ -80,9 +80,8 @@ class _Compiler:
             if sha256 and not _SHA256.match(sha256):
                 self.fault(part, ("people", name, "token_sha256"), "this is no SHA-256 of a token", _DIGEST_HINT)
             display, quiet = person.name or name, rotations.quiet(name, person)
-            self.found.people[name] = Person(name, display, tuple(person.contact), sha256, *quiet)
-            for index, url in enumerate(person.contact):
-                self._method(part, ("people", name, "contact", index), url)
+            methods, high, low = contacts.read(part, ("people", name), person, self.problems)
+            self.found.people[name] = Person(name, display, methods, sha256, *quiet, high=high, low=low)
         for name, people in shape.teams.items():
             self._declare(part, ("teams", name), "team")
             self.found.teams[name] = tuple(dict.fromkeys(people))
@@ -95,13 +94,6 @@ class _Compiler:
         if isinstance(shape, shapes.OncallFile):
             self.found.operators = tuple(shape.operators)
             self.found.last_resort = tuple(shape.last_resort)
-
-    def _method(self, part: Part, place: Path, url: str) -> None:
-        fault = secrets.method_fault(url)
-        if fault:
-            self.fault(part, place, fault, secrets.REMEDY if "literal" in fault else "")
-        elif not url.startswith("file://") and secrets.suspicious(url):
-            self.fault(part, place, "a part of this URL looks like a token", secrets.REMEDY, severity="warning")
 
     # ------------------------------------------------------------------------------------------------------ services
 

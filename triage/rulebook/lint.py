@@ -146,7 +146,7 @@ class _Checker:
 
     def _people(self, part: Part, shape: shapes.TeamOncallFile) -> Iterator[Problem]:
         for name, person in shape.people.items():
-            if not person.contact:
+            if not person.contact and not person.methods:
                 message = f'"{name}" has no contact method and can\'t be told anything'
                 yield part.document.problem(
                     ("people", name), message, "add contact: [terminal://]", "warning", key=True

@@ -214,12 +214,38 @@ class SeverityFile(TeamSeverityFile):
     )
 
 
+class PageNoticeShape(Shape):
+    """One step of how somebody is paged."""
+
+    by: Name = Field(description="The contact method, by its name under `methods`.")
+    after: Duration = Field(0, description="How long after the page began; nothing comes once it is acknowledged.")
+
+
+class NoticeShape(Shape):
+    """One way by which somebody is told what wakes nobody."""
+
+    by: Name = Field(description="The contact method, by its name under `methods`.")
+
+
+class NotifyShape(Shape):
+    """How somebody wants to be told, per urgency."""
+
+    high: list[PageNoticeShape] = Field(default_factory=list, description="How pages come, one step after the other.")
+    low: list[NoticeShape] = Field(default_factory=list, description="How notifications come.")
+
+
 class PersonShape(Shape):
     """Somebody who can be told."""
 
     name: Text = Field("", description="As people read it.")
     contact: Texts = Field(
         default_factory=list, description="Apprise URLs, the first one preferred; ${NAME} for secrets."
+    )
+    methods: dict[str, Text] = Field(
+        default_factory=dict, description="Instead of `contact`: name → Apprise URL, for `notify` to name."
+    )
+    notify: NotifyShape = Field(
+        default_factory=lambda: NotifyShape.model_validate({}), description="Their own steps, per urgency."
     )
     token_sha256: Text = Field("", description="SHA-256 of the token by which they act; see `tocsin token`.")
     time_zone: str = Field("", description="Where they are, like Europe/Berlin; quiet_hours and the check go by it.")

@@ -89,11 +89,20 @@ class Policy(msgspec.Struct, frozen=True):
         return self.steps.get("", ()) if own is None else own
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """One step of how a person wants to be paged: by the contact method at `method`, `after` their page began (ms)."""
+
+    method: int
+    after: Millis = 0
+
+
 class Person(msgspec.Struct, frozen=True):
     """Somebody who can be told, by `methods` in order of preference (URLs with `${…}` unexpanded).
 
     `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "". `time_zone` is
-    theirs, or "". `quiet` are the hours at which only pages reach them.
+    theirs, or "". `quiet` are the hours at which only pages reach them. `high` is how pages come, soonest first; empty:
+    by the first method, and by the next one at once where that fails. `low` are the methods of what wakes nobody;
+    empty: the first one.
     """
 
     name: str
@@ -102,6 +111,8 @@ class Person(msgspec.Struct, frozen=True):
     token_sha256: str = ""
     time_zone: str = ""
     quiet: tuple[Piece, ...] = ()
+    high: tuple[Notice, ...] = ()
+    low: tuple[int, ...] = ()
 
 
 class Rotation(msgspec.Struct, frozen=True):
