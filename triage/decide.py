@@ -10,15 +10,26 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, cast
 
-import msgspec
-
-from triage import commands, deliveries, heartbeats, ledger, overrides, reloads, silences, telling, timers
+from triage import (
+    ahead,
+    commands,
+    deliveries,
+    heartbeats,
+    ledger,
+    overrides,
+    reloads,
+    silences,
+    telling,
+    timers,
+)
+from triage.ahead import known_in
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
     CROWD,
     DETAILS,
     EFFECT,
+    GATE,
     GROUP,
     HEARTBEAT,
     INCIDENT,
@@ -28,6 +39,7 @@ from triage.memory import (
     THE_ROSTER,
     THE_RULES,
     THE_SILENCES,
+    WAITING,
     Changes,
     Draft,
     Key,
@@ -58,11 +70,12 @@ from triage.model import (
     Status,
     Tick,
 )
+from triage.quiet import service_gate
 from triage.roster import Roster
 from triage.rulebook import Rulebook
 from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
-from triage.silence import Crowd, Silences
+from triage.silence import Silences
 
 VERSION: Final = 4
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
@@ -158,7 +171,10 @@ def then_needs(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key
         if alert is not None and alert.incident:
             yield (INCIDENT, alert.incident)
         if event.status is Status.FIRING and (alert is None or alert.state is AlertState.RESOLVED):
-            yield (GROUP, rulebook.verdict(body.source, event).group)
+            verdict = rulebook.verdict(body.source, event)
+            yield (GROUP, verdict.group)
+            if verdict.service:
+                yield (GATE, service_gate(verdict.service))
 
 
 def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
@@ -169,11 +185,11 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     yield missing
     family = missing[0]
     if family == HEARTBEAT:
-        roster = _known(memory, THE_ROSTER)
+        roster = known_in(memory, THE_ROSTER)
         yield from ((HEARTBEAT, one) for one in (roster.ids if isinstance(roster, Roster) else ()))
         return
     if family == SILENCE:
-        index = _known(memory, THE_SILENCES)
+        index = known_in(memory, THE_SILENCES)
         yield from ((SILENCE, one) for one in (index.keys if isinstance(index, Silences) else ()))
         return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in ("alert", "hold")]
@@ -181,37 +197,24 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         fingerprints = [event.fingerprint for event in entry.body.events]
     if family in (ALERT, DETAILS):
         yield from ((family, fingerprint) for fingerprint in fingerprints)
-        yield from _of_crowds(family, due, memory)
+        yield from ahead.of_crowds(family, due, memory)
+    if family in (ALERT, GATE, WAITING):
+        yield from ahead.of_gates(family, entry, due, rulebook, memory)
     if family not in (INCIDENT, TALLY, EFFECT, CROWD):
         return
-    known = [cast("Alert | None", _known(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
+    known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}
     incidents.update({name.partition(":")[2]: None for name in due if name.partition(":")[0] not in ("alert", "hold")})
     for group in then_needs(entry, rulebook, memory) if family != EFFECT else ():
-        found = _known(memory, group) if group[0] == GROUP else None
+        found = known_in(memory, group) if group[0] == GROUP else None
         if isinstance(found, Group):
             incidents[found.incident] = None
     for key in incidents:
-        incident = _known(memory, (INCIDENT, key)) if family == EFFECT else None
+        incident = known_in(memory, (INCIDENT, key)) if family == EFFECT else None
         if isinstance(incident, Incident):
             yield from ((EFFECT, effect) for effect in incident.pending)
         elif family != EFFECT:
             yield (family, key)
-
-
-def _of_crowds(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
-    """Name what is looked at to tell whether the incidents of due timers are silenced."""
-    for name in due:
-        crowd = _known(memory, (CROWD, name.partition(":")[2]))
-        if isinstance(crowd, Crowd):
-            yield from ((family, one) for one in crowd.members)
-
-
-def _known(memory: Memory, key: Key) -> msgspec.Struct | None:
-    try:
-        return memory.get(key)
-    except Missing:
-        return None
 
 
 def _decide_events(scene: Scene, body: Events) -> None:

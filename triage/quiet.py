@@ -13,6 +13,7 @@ import msgspec
 
 from triage.memory import GATE, SILENCE, THE_SILENCES, WAITING
 from triage.model import ENDED, MINUTE, AlertState, Event, Incident, Millis, Phase, Reason, Severity, key_of, short
+from triage.rulebook import Rulebook
 from triage.rulebook.quiet import Inhibition, Mute, accepts
 from triage.scene import Scene
 from triage.schedules import quiet_until
@@ -25,6 +26,7 @@ GATE_MAX: Final = 1_000
 LOOK_AGAIN: Final[Millis] = MINUTE
 RECHECK: Final[Millis] = 5 * MINUTE
 """How often what waits for something without a known end is looked at, should no word of its end come."""
+_SERVICE: Final = "service/"
 _FIRES: Final = frozenset({AlertState.FIRING, AlertState.HELD})
 _WORKING: Final = frozenset(Phase) - ENDED - {Phase.MONITORING}
 
@@ -194,6 +196,27 @@ def _gates(scene: Scene, labels: Mapping[str, str]) -> Iterator[str]:
                 yield gate
 
 
+def gates_of(rulebook: Rulebook, labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield the ids of all gates that an alert with these labels may open or wait at, whatever is known of them."""
+    for name, rule in rulebook.quiet.inhibitions.items():
+        if accepts(rule.sources, labels) or accepts(rule.targets, labels):
+            yield from filter(None, (_gate_key(name, rule, labels, both) for both in (False, True)))
+    service = labels.get("service", "")
+    if service:
+        yield service_gate(service)
+    yield from map(service_gate, rulebook.quiet.upstream.get(service, ()))
+
+
+def service_gate(service: str) -> str:
+    """Return the id of the gate at which what needs a service waits."""
+    return f"{_SERVICE}{service}"
+
+
+def is_service_gate(gate: str) -> bool:
+    """Tell whether incidents stand behind a gate, and not alerts."""
+    return gate.startswith(_SERVICE)
+
+
 def _enter(scene: Scene, gate: str, member: str) -> None:
     known = cast("Gate | None", scene.draft.get((GATE, gate)))
     members = known.members if known is not None else ()
@@ -216,13 +239,13 @@ def incident_changed(scene: Scene, incident: Incident) -> None:
     if not incident.service:
         return
     blocks = incident.severity <= Severity.P1 and incident.phase in _WORKING and not incident.paused
-    (_enter if blocks else _leave)(scene, f"service/{incident.service}", incident.key)
+    (_enter if blocks else _leave)(scene, service_gate(incident.service), incident.key)
 
 
 def _depending(scene: Scene, labels: Mapping[str, str], fingerprint: str, severity: Severity) -> Quiet | None:
     service = labels.get("service", "")
     for needed in scene.rulebook.quiet.upstream.get(service, ()):
-        owner = f"service/{needed}"
+        owner = service_gate(needed)
         gate = cast("Gate | None", scene.draft.get((GATE, owner)))
         if gate is not None and gate.members:
             text = f"“{service}” needs “{needed}”, which has incident {short(gate.members[0])} open"

@@ -1,0 +1,71 @@
+"""Names ahead what telling loud from quiet will read, so that the shell loads it in one go and not key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from triage import pausing, quiet
+from triage.memory import ALERT, CROWD, DETAILS, GATE, INCIDENT, Key, Memory, Missing
+from triage.model import Alert, Details, Entry, Events, Incident
+from triage.rulebook import Rulebook
+from triage.silence import Crowd, Gate
+
+
+def known_in(memory: Memory, key: Key) -> msgspec.Struct | None:
+    """Return what is under a key; None when it does not exist, or is not loaded yet."""
+    try:
+        return memory.get(key)
+    except Missing:
+        return None
+
+
+def of_crowds(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
+    """Name what is looked at to tell whether the incidents of due timers are silenced."""
+    for name in due:
+        crowd = known_in(memory, (CROWD, name.partition(":")[2]))
+        if isinstance(crowd, Crowd):
+            yield from ((family, one) for one in crowd.members)
+
+
+def of_gates(family: str, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
+    """Name what is looked at to tell what inhibits the alerts of an entry, and what these and their incidents inhibit:
+    gates, what waits at them, and the alerts behind them.
+    """
+    gates = dict.fromkeys((*_of_events(entry, rulebook, memory), *_of_timers(due, rulebook, memory)))
+    if family != ALERT:
+        yield from ((family, gate) for gate in gates)
+        return
+    for gate in gates:
+        known = known_in(memory, (GATE, gate))
+        if isinstance(known, Gate) and not quiet.is_service_gate(gate):
+            yield from ((ALERT, one) for one in known.members)
+
+
+def _of_events(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[str]:
+    if not isinstance(entry.body, Events):
+        return
+    for event in entry.body.events:
+        yield from quiet.gates_of(rulebook, rulebook.labels_of(entry.body.source, event))
+        alert = known_in(memory, (ALERT, event.fingerprint))
+        if isinstance(alert, Alert):
+            yield from _of_incident(alert.incident, memory)
+
+
+def _of_timers(due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[str]:
+    for name in due:
+        kind, _, what = name.partition(":")
+        yield from _of_incident(what, memory)
+        crowd = known_in(memory, (CROWD, what))
+        for fingerprint in crowd.members if isinstance(crowd, Crowd) else (what,) if kind == "hold" else ():
+            alert, details = known_in(memory, (ALERT, fingerprint)), known_in(memory, (DETAILS, fingerprint))
+            if isinstance(alert, Alert) and isinstance(details, Details):
+                event = pausing.as_event(fingerprint, details)
+                yield from quiet.gates_of(rulebook, rulebook.labels_of(alert.source, event))
+
+
+def _of_incident(key: str, memory: Memory) -> Iterator[str]:
+    incident = known_in(memory, (INCIDENT, key)) if key else None
+    if isinstance(incident, Incident) and incident.service:
+        yield quiet.service_gate(incident.service)
