@@ -14,6 +14,7 @@ from typing import Final
 from ingest import adapters
 from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
+from workers import templates
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html"})
 TESTS: Final = "tests"
@@ -100,8 +101,10 @@ def offer(path: Path, by: str, last_good: Mapping[str, str]) -> Offer:
     except RulesError as error:
         errors = _errors(error.problems)
     else:
-        entry = RulesLoaded(digest=rules_digest(loaded.files), files=loaded.files, by=by)
-        return Offer(entry, _errors(loaded.problems), loaded.kept)
+        errors = _errors(templates.check(loaded.files))
+        if not errors:
+            entry = RulesLoaded(digest=rules_digest(loaded.files), files=loaded.files, by=by)
+            return Offer(entry, _errors(loaded.problems), loaded.kept)
     return Offer(RulesLoaded(digest=digest, files={}, errors=errors, by=by), errors)
 
 

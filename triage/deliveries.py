@@ -21,6 +21,8 @@ def report(scene: Scene, result: Result) -> None:
     incident = _incident(scene, effect)
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
+    if result.remark:
+        telling.tell_operator(scene, f"remark:{result.remark[:100]}", "A message went out otherwise", result.remark)
     way = f"{effect.person} by {effect.target.partition(':')[0]}"
     if incident is not None and effect.attempt == 1:
         own_steps.sent(scene, incident, effect)

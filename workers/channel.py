@@ -51,12 +51,16 @@ class Delivery(msgspec.Struct, frozen=True):
     """How one attempt ended: delivered, try again, or give up; and why, as a sentence a person can act on.
 
     `ambiguous`: the provider may have taken the message all the same. `retry_after` is its own wish (milliseconds).
+    `receipt` is what the provider calls the message, where a later one may refer to it; `remark` is what the operators
+    should hear of besides.
     """
 
     ending: Ending
     reason: str = ""
     ambiguous: bool = False
     retry_after: Millis = 0
+    receipt: str = ""
+    remark: str = ""
 
 
 class Channel(Protocol):

@@ -18,13 +18,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import redis
 import structlog
 
 from triage.model import SECOND, Effect, Ending, Millis, Result
 from triage.store import effects
 from triage.store.effects import Claimed
-from workers import wording
+from workers import templates, wording
 from workers.channel import Channel, Delivery, choose, place_of, scheme_of
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
 
@@ -41,6 +42,7 @@ LEASE_MS: Final[Millis] = 60 * SECOND
 LOOK_S: Final = 0.05
 """How often to look for newly due effects while messages are on their way, in seconds."""
 REASON_MAX: Final = 500
+RECEIPT_MAX: Final = 200
 
 log = structlog.get_logger("deliver")
 
@@ -85,6 +87,8 @@ class Deliver:
         self._link_secret = link_secret
         self.cancelled = 0
         self._client = client
+        self._in_force = templates.InForce(client)
+        self._templates = templates.NONE
         self._clock = clock
         self._channels = channels
         self._lookup = lookup
@@ -136,6 +140,9 @@ class Deliver:
         now = effects.now(self._client, self._clock())
         taken = effects.claim(self._client, now, free, self._lease_ms, token, wanted)
         self.cancelled += taken.cancelled
+        if taken.claimed:
+            with contextlib.suppress(redis.RedisError):  # a page is not held up for its wording
+                self._templates = self._in_force.look()
         for claimed in taken.claimed:
             if not claimed.died:
                 self._start(claimed, token, since)
@@ -181,13 +188,13 @@ class Deliver:
         except UnsetSecret as unset:
             reason = f"the secret {unset.name} is not set: set the variable {unset.name}, or {unset.name}_FILE"
             return Delivery(Ending.GIVE_UP, reason)
-        message = wording.message(effect, self._external_url, repeat, self._link_secret)
+        message, remark = wording.worded(effect, self._external_url, repeat, self._link_secret, self._templates)
         try:
             ended = choose(self._channels, target).send(target, message)
         except Exception as error:  # noqa: BLE001  a channel's bug must not cost the page: say so and try again
             words = f"{scheme_of(effect.target) or 'channel'} failed: {type(error).__name__}: {error}"
             ended = Delivery(Ending.TRY_AGAIN, words, ambiguous=True)
-        return Delivery(ended.ending, scrub(ended.reason, hidden)[:REASON_MAX], ended.ambiguous, ended.retry_after)
+        return msgspec.structs.replace(ended, reason=scrub(ended.reason, hidden)[:REASON_MAX], remark=remark)
 
     def _finish(self) -> int:
         """Wait a moment for sends to end, report those, and those that took too long. Return how many."""
@@ -234,6 +241,8 @@ class Deliver:
             incident=effect.incident,
             person=effect.person,
             scheme=scheme_of(effect.target),
+            remark=ended.remark[:REASON_MAX],
+            receipt=ended.receipt[:RECEIPT_MAX],
         )
         try:
             effects.report(self._client, result, token, self._clock())

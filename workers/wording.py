@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from triage import links
 from triage.model import Effect, EffectKind
-from workers.channel import Message
+from triage.sandbox import Failed, time_of
+from workers.channel import Message, scheme_of
+from workers.templates import NONE, VALUES, Templates
 
 TITLE_MAX: Final = 200
 LINE_MAX: Final = 500
@@ -24,6 +27,59 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202
 _ANGLE: Final = re.compile(r"<(?=[!@#/a-zA-Z])")
 _MENTION: Final = re.compile(r"@(?=(?:here|channel|everyone|all|room|group|subteam)\b)", re.IGNORECASE)
 _LINK: Final = re.compile(r"\](?=[(\[])")
+
+
+class Worded(NamedTuple):
+    """A message, and what the operators should hear of its wording, or ""."""
+
+    message: Message
+    remark: str
+
+
+def worded(
+    effect: Effect,
+    external_url: str = "",
+    repeat: bool = False,
+    link_secret: bytes = b"",
+    templates: Templates = NONE,
+) -> Worded:
+    """Return the message for one effect as the operators word it; built in where they do not, or their template fails.
+
+    The parameters are those of `message`.
+    """
+    made = message(effect, external_url, repeat, link_secret)
+    template = templates.find(scheme_of(effect.target), effect.kind.value)
+    if template is None:
+        return Worded(made, "")
+    try:
+        title, _, text = template.render(_values(effect, made), TEXT_MAX).strip().partition("\n")
+    except Failed as fault:
+        return Worded(made, f"the built-in wording was used, since a template failed: {fault}")
+    again = " (possible repeat)" if made.possible_repeat else ""
+    head = clean(title, TITLE_MAX)
+    lines = [clean(line, LINE_MAX) for line in text.strip("\n").splitlines()]
+    body = "\n".join([*lines, "", f"Message {effect.id}{again}"])
+    return Worded(msgspec.structs.replace(made, title=f"{head}{again}" if head else made.title, body=body), "")
+
+
+def _values(effect: Effect, made: Message) -> dict[str, str]:
+    """Return what a template may say, each value harmless by itself."""
+    facts = effect.facts
+    given = {name: facts.get(name, "") for name in VALUES}
+    given |= {"title": effect.title or given["title"], "severity": effect.severity.name, "kind": effect.kind.value}
+    acknowledge = _how(facts, made.url, made.answer_url, made.number) if effect.kind is EffectKind.PAGE else ""
+    harmless = {name: clean(value, LINE_MAX) for name, value in given.items()}
+    lines = [clean(line, LINE_MAX) for line in facts.get("text", "")[:TEXT_MAX].splitlines()]
+    return harmless | {
+        "text": "\n".join(lines),
+        "person": clean(effect.person, LINE_MAX),
+        "id": effect.id,
+        "repeat": "possible repeat" if made.possible_repeat else "",
+        "link": made.url,
+        "acknowledge": acknowledge,
+        "answer_url": made.answer_url,
+        "number": made.number,
+    }
 
 
 def message(effect: Effect, external_url: str = "", repeat: bool = False, link_secret: bytes = b"") -> Message:
@@ -100,8 +156,9 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
     phase = clean(facts.get("phase", ""), LINE_MAX)
     return [
         ("Service", clean(facts.get("service", ""), LINE_MAX)),
-        ("Since", _time(facts.get("since", ""))),
+        ("Since", time_of(facts.get("since", ""))),
         ("Alerts", _alerts(facts)),
+        ("Changed", clean(facts.get("changed", ""), LINE_MAX)),
         ("Example", clean(facts.get("labels", ""), LINE_MAX)),
         ("Runbook", clean(facts.get("runbook", ""), LINE_MAX)),
         ("Why you", clean(facts.get("why", ""), LINE_MAX)),
@@ -116,13 +173,6 @@ def _alerts(facts: Mapping[str, str]) -> str:
     if not total.isdigit():
         return ""
     return f"{total}, {firing} firing" if firing.isdigit() else total
-
-
-def _time(millis: str) -> str:
-    """Return a time (milliseconds since the epoch, as text) for people; "" when there is none."""
-    if not millis.isdigit():
-        return ""
-    return datetime.fromtimestamp(int(millis) / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _link(effect: Effect, external_url: str) -> str:

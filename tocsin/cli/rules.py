@@ -31,25 +31,26 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
     from ingest import adapters
     from tocsin.rules import FolderError, read_folder
     from triage.rulebook import RulesError, compile_files, render
+    from triage.rulebook.problems import errors_of, in_order
+    from workers import templates
 
     path = folder or settings.rules_path
-    colour = sys.stdout.isatty()
     try:
         files = read_folder(path)
-        rulebook = compile_files(files, adapters.names())
+        problems = compile_files(files, adapters.names()).problems
     except FolderError as error:
         raise Stop(str(error)) from None
     except RulesError as error:
-        for problem in error.problems:
-            click.echo(render(problem, colour))
-        errors = sum(problem.severity == "error" for problem in error.problems)
-        click.echo(f"{path}: refused, {_count(errors, 'error')} in {_count(len(files), 'file')}", err=True)
+        problems = error.problems
+    problems = in_order([*problems, *templates.check(files)])
+    for problem in problems:
+        click.echo(render(problem, sys.stdout.isatty()))
+    if errors := errors_of(problems):
+        click.echo(f"{path}: refused, {_count(len(errors), 'error')} in {_count(len(files), 'file')}", err=True)
         sys.exit(FAILED)
-    for problem in rulebook.problems:
-        click.echo(render(problem, colour))
-    advice = f", {_count(len(rulebook.problems), 'remark')}" if rulebook.problems else ""
+    advice = f", {_count(len(problems), 'remark')}" if problems else ""
     click.echo(f"{path}: {_count(len(files), 'file')} good{advice}")
-    sys.exit(LINT_FATAL if lint_fatal and rulebook.problems else 0)
+    sys.exit(LINT_FATAL if lint_fatal and problems else 0)
 
 
 def _count(number: int, noun: str) -> str:

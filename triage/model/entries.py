@@ -112,7 +112,8 @@ class Result(msgspec.Struct, array_like=True, gc=False):
     """A worker reports one attempt. `reason` is a sentence a person can act on; never a secret.
 
     `ambiguous`: the provider may have taken the message (a timeout after the body was sent), so the next copy says
-    "possible repeat". `retry_after` is what the provider asked for, in milliseconds, or 0.
+    "possible repeat". `retry_after` is what the provider asked for, in milliseconds, or 0. `remark` is what the
+    operators should hear of besides; `receipt` is what the provider calls the message, for a later one to refer to.
     """
 
     effect: str
@@ -125,6 +126,8 @@ class Result(msgspec.Struct, array_like=True, gc=False):
     incident: str = ""
     person: str = ""
     scheme: str = ""
+    remark: str = ""
+    receipt: str = ""
 
 
 class Tick(msgspec.Struct, array_like=True, gc=False):

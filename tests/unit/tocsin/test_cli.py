@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tocsin.cli import COMMANDS, main
+from tocsin.rules import offer
 
 HEAVY = ("aiohttp", "redis", "rq", "apprise", "pydantic", "structlog", "rich", "msgspec", "jinja2", "yaml")
 
@@ -125,3 +126,19 @@ def test_parse_names_the_nearest_adapter(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["parse", "alertmanagr", str(sample), "--rules.path", str(tmp_path)])
     assert result.exit_code == 2
     assert "alertmanager" in result.output
+
+
+def test_check_shows_the_faults_of_templates_with_the_others_and_a_reload_refuses_them(tmp_path: Path) -> None:
+    (tmp_path / "severity.yaml").write_text("rules:\n  - name: a\n    severity: P9\n")
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "default.page.txt").write_text("{{ acknowledge }}\n  {{ title.upper() }}\n")
+    result = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "templates/default.page.txt:2:3: “a call” is not allowed" in result.output
+    assert "severity.yaml:3:" in result.output
+    assert "2 errors" in result.output or "3 errors" in result.output
+    (tmp_path / "severity.yaml").unlink()
+    offered = offer(tmp_path, "test", {})
+    assert offered.entry.files == {}
+    assert len(offered.entry.errors) == 1
+    assert offered.entry.errors[0].startswith("templates/default.page.txt:2:3: ")
