@@ -2,6 +2,9 @@
 
 One drain decides at a time: it holds the lease, which is for efficiency. What makes two at once harmless is the fence
 in `triage.store.commit`: a commit counts only if the cursor is still where this drain's memory was valid.
+
+Under load the next batch is decided while the store writes the last one (`workers/flight.py`). That memory is ahead of
+the store by one batch; should its commit fail, all of it is dropped, as on any doubt.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, cast
 
 import redis
@@ -23,10 +27,13 @@ from triage.store.client import BLOCK_S
 from triage.store.commit import Cursor, Fenced, commit, order_of
 from triage.store.memory import Batch, Cache
 from triage.timers import LIMIT
+from workers.flight import Launch, Threaded
 from workers.lines import write_lines
 
 BATCH_EVENTS: Final = 2_048
 """A batch is committed when it holds this many events."""
+OVERLAP_EVENTS: Final = BATCH_EVENTS // 2
+"""After a batch of this many events more are likely waiting: they are decided while it is being committed."""
 READ_ENTRIES: Final = 512
 """How many entries are read from the journal at once; fewer where they are large, to bound what waits in memory."""
 LEASE_MS: Final = 5_000
@@ -45,10 +52,20 @@ def wall_clock() -> Millis:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch whose commit is under way; `cursor` waits for it, and raises what it met."""
+
+    cursor: Callable[[], Cursor]
+    entries: list[Entry]
+    changes: Changes
+
+
 class Drain:
     """Decides the journal. One per process; its memory is a cache, dropped on any doubt.
 
-    `on_effects` is called after each commit that may have made an effect due.
+    `on_effects` is called after each commit that may have made an effect due. `launch` begins a commit that is waited
+    for later; `overlap` is the size of a batch, in events, from which on that is done.
     """
 
     def __init__(
@@ -59,6 +76,8 @@ class Drain:
         on_effects: Callable[[], None] | None = None,
         kept: retention.Retention | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        launch: Launch | None = None,
+        overlap: int = OVERLAP_EVENTS,
     ) -> None:
         self._client = client
         self._clock = clock
@@ -72,6 +91,8 @@ class Drain:
         self._renewed = 0.0
         self._commits = 0
         self._largest = 1
+        self._launch = launch or Threaded()
+        self._overlap = overlap
         self.drop()
 
     def drop(self) -> None:
@@ -81,6 +102,8 @@ class Drain:
         """
         self._cache = Cache()
         self._cursor: Cursor | None = None
+        self._flight: _Flight | None = None
+        self._reached = ""
         self._ahead: list[Entry] = []
         self._ticked = ""
         self._next_timer: Millis | None = None
@@ -97,6 +120,9 @@ class Drain:
                     self.step(block_ms=int(BLOCK_S * 1_000))
                 else:
                     time.sleep(0.02)
+            self.land()
+        except Fenced:
+            self.drop()
         except BaseException:
             self.drop()
             raise
@@ -109,6 +135,8 @@ class Drain:
         if self._renewed and now - self._renewed < RENEW_S:
             return True
         mine = self._token.encode()
+        if self._flight is not None and not self._landed():
+            self.drop()
         if self._client.set(keys.LEASE, self._token, nx=True, px=LEASE_MS):
             # After a hand-over to ourselves nobody else has committed, and the memory is as good as before.
             if self._cursor is not None and Cursor.read(self._client) != self._cursor:
@@ -133,12 +161,14 @@ class Drain:
     def step(self, block_ms: int | None = None) -> int:
         """Decide and commit one batch, waiting for entries up to `block_ms`. Return how many entries were decided."""
         try:
-            cursor = self._cursor or self._begin()
-            self._tick_if_due(cursor)
-            batch = self._read(cursor, block_ms)
-            if not batch:
-                return 0
-            self._commit(cursor, batch)
+            if self._cursor is None:
+                self._begin()
+            self._tick_if_due()
+            batch = self._read(block_ms)
+            if batch:
+                self._decide_and_commit(batch)
+            else:
+                self.land()
         except Fenced:
             log.info("the store is further than this memory; starting over from it")
             self.drop()
@@ -148,7 +178,13 @@ class Drain:
             raise
         return len(batch)
 
-    def _begin(self) -> Cursor:
+    def land(self) -> None:
+        """Wait for the commit that is under way, if one is. Raises Fenced or redis.RedisError; then drop the memory."""
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            self._committed(flight, flight.cursor())
+
+    def _begin(self) -> None:
         """Read the cursor; write a checkpoint first when another version of `decide` made the memory."""
         cursor = Cursor.read(self._client)
         self._cache.load(self._client, [THE_META, THE_RULES])
@@ -158,7 +194,7 @@ class Drain:
             checkpoint.write(self._client, cursor, VERSION, self._clock())
         self._use_rules()
         self._cursor = cursor
-        return cursor
+        self._reached = cursor.entry
 
     def _use_rules(self) -> None:
         """Compile the rules in force, if they are not compiled already."""
@@ -169,9 +205,9 @@ class Drain:
         self._rulebook = rulebook_of(rules)
         self._rules_digest = digest
 
-    def _tick_if_due(self, cursor: Cursor) -> None:
+    def _tick_if_due(self) -> None:
         """Append a tick when a timer is due and none is on its way."""
-        if self._ticked and order_of(self._ticked) > order_of(cursor.entry):
+        if self._ticked and order_of(self._ticked) > order_of(self._reached):
             return
         now = self._now()
         if self._no_timer_before() > now:
@@ -205,15 +241,17 @@ class Drain:
         A timer that was cancelled leaves it too early, never too late; the store is asked again when it has come.
         """
         if self._next_timer is None:
+            self.land()  # it may set timers
             soonest = cast("list[tuple[bytes, float]]", self._client.zrange(keys.TIMERS, 0, 0, withscores=True))
             self._next_timer = int(soonest[0][1]) if soonest else NEVER
         return self._next_timer
 
-    def _read(self, cursor: Cursor, block_ms: int | None) -> list[Entry]:
+    def _read(self, block_ms: int | None) -> list[Entry]:
         """Return the next batch. Ticks begin one, since they need committed timers; new rules end one."""
         if not self._ahead:
             count = max(1, min(READ_ENTRIES, BATCH_EVENTS // self._largest))
-            self._ahead = journal.read(self._client, cursor.entry, count, self._until_next_timer(block_ms))
+            wait = None if self._flight is not None else self._until_next_timer(block_ms)
+            self._ahead = journal.read(self._client, self._reached, count, wait)
             sizes = [len(entry.body.events) for entry in self._ahead if isinstance(entry.body, Events)]
             self._largest = max(sizes, default=1) or 1
         batch: list[Entry] = []
@@ -233,23 +271,56 @@ class Drain:
             return None
         return max(1, min(block_ms, self._no_timer_before() - self._now()))
 
-    def _commit(self, cursor: Cursor, entries: list[Entry]) -> None:
-        due = self._due(entries[0])
-        changes = self._decide(entries, due)
-        self._cursor = commit(self._client, cursor, entries[0].id, entries[-1].id, self._token, VERSION, changes)
+    def _decide_and_commit(self, entries: list[Entry]) -> None:
+        """Decide a batch, and have it committed: at once or, where more is likely to wait, during the next one."""
+        if isinstance(entries[0].body, Tick):
+            self.land()  # it needs the timers as they were committed
+        changes = self._decide(entries, self._due(entries[0]))
+        self.land()
+        cursor = self._cursor
+        assert cursor is not None  # noqa: S101  step has begun
+        first, last, kept = entries[0].id, entries[-1].id, self._client
+
+        def write() -> Cursor:
+            return commit(kept, cursor, first, last, self._token, VERSION, changes)
+
+        events = sum(len(entry.body.events) for entry in entries if isinstance(entry.body, Events))
+        if events < self._overlap or THE_RULES in changes.puts:
+            self._advance(entries, changes)
+            self._committed(_Flight(write, entries, changes), write())
+        else:
+            self._flight = _Flight(self._launch(write), entries, changes)
+            self._advance(entries, changes)
+
+    def _advance(self, entries: list[Entry], changes: Changes) -> None:
+        """Take over what a batch changes. Whatever stops its commit drops this memory."""
+        self._reached = entries[-1].id
         self._cache.apply(changes)
         if self._next_timer is not None:
             due_times = (due for due in changes.timers.values() if due is not None)
             self._next_timer = min(self._next_timer, min(due_times, default=NEVER))
+
+    def _committed(self, flight: _Flight, cursor: Cursor) -> None:
+        """Do what follows once a batch is on stable storage."""
+        self._cursor = cursor
+        changes = flight.changes
         if any(family == "effect" and value is not None for (family, _), value in changes.puts.items()):
             self._on_effects()
-        write_lines(entries, changes)
+        write_lines(flight.entries, changes)
         if THE_RULES in changes.puts:
             self._cache.load(self._client, [THE_RULES])
             self._use_rules()
         self._commits += 1
         if self._retention is not None:
             self._retention.keep(self._client, self._cursor, VERSION, self._clock())
+
+    def _landed(self) -> bool:
+        """Tell whether the commit under way succeeded."""
+        try:
+            self.land()
+        except Fenced:
+            return False
+        return True
 
     def _due(self, entry: Entry) -> list[str]:
         """Return the timers that this tick fires: those due by its time, soonest first."""

@@ -28,7 +28,7 @@ from triage.store.retention import Retention
 from workers import drain as drain_module
 from workers.channel import Delivery
 from workers.deliver import Deliver
-from workers.drain import Drain
+from workers.drain import Clock, Drain
 
 TRIMMING = ("XRANGE", "XLEN", "HSCAN", "ZSCAN", "EXEC(DEL checkpoint", "EXEC(XTRIM")
 
@@ -155,6 +155,42 @@ def with_a_zombie(make: Make, point: int, when: str, expected: dict[str, Any]) -
         return world, [f"{type(broken).__name__}: {broken}"]
     finally:
         world.close()
+
+
+class Behind(Drain):
+    """Decides each batch while the commit of the one before is under way, which here happens as late as it can."""
+
+    def __init__(self, client: redis.Redis, clock: Clock, kept: Retention | None = None) -> None:
+        super().__init__(client, clock, kept=kept, launch=lambda write: write, overlap=0)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_nothing_is_lost_wherever_a_worker_dies_that_decides_ahead(quick_store: str, part: int) -> None:
+    def make(fate: Fate) -> World:
+        return World(quick_store, fate, drain=Behind)
+
+    expected, calls = undisturbed(make, short_history)
+    broken: dict[str, list[str]] = {}
+    for point, when in each_point(calls)[part::2]:
+        fate = Fate(point, when)
+        _, violations = outcome_of(make, short_history, fate, expected)
+        assert fate.struck, f"the worker did not reach {fate}"
+        if violations:
+            broken[str(fate)] = violations
+    assert broken == {}
+
+
+def test_a_drain_that_decides_ahead_and_was_stopped_decides_nothing_twice(quick_store: str) -> None:
+    def make(fate: Fate) -> World:
+        return World(quick_store, fate, drain=Behind)
+
+    expected, calls = undisturbed(make, short_history)
+    broken = {}
+    for point, when in each_point(calls):
+        world, violations = with_a_zombie(make, point, when, expected)
+        if violations:
+            broken[str(world.fate)] = violations
+    assert broken == {}
 
 
 # --------------------------------------------------------------------------------------------------- weaker designs

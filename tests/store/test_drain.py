@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from triage.store.client import connect
 from triage.store.commit import Cursor, Fenced, commit
 from triage.store.retention import Retention, archived
 from workers.drain import Drain
+from workers.flight import Threaded, Write
 
 
 class Bench:
@@ -67,6 +69,61 @@ def test_two_drains_at_once_decide_everything_once(bench: Bench) -> None:
     bench.settle()
     bench.settle(other)
     assert audit(bench.client).decided == 40
+    bench.holds()
+
+
+def test_what_is_decided_ahead_of_a_commit_that_is_refused_is_decided_again(bench: Bench) -> None:
+    waiting: list[str] = []
+
+    def late(write: Write) -> Write:
+        waiting.append("begun")
+        return write
+
+    ahead, other = bench.another(launch=late, overlap=0), bench.another()
+    bench.settle(ahead)
+    for number in range(3):
+        bench.arrive(f"A{number}")
+        ahead.step()  # decided, and its commit waits for the next step
+    assert len(waiting) == 3
+    bench.settle(other)  # somebody else commits what was under way
+    bench.arrive("B")
+    assert ahead.step() == 0, "its commit is refused, and its memory dropped"
+    bench.settle(ahead)
+    assert audit(bench.client).decided == 4
+    bench.holds()
+
+
+def test_a_commit_in_a_thread_is_waited_for_before_the_lease_is_given_up(bench: Bench) -> None:
+    drain = bench.another(overlap=0)
+    for number in range(50):
+        bench.arrive(f"A{number}")
+    drain.run(30, lambda: audit(bench.client).decided == 50)
+    assert not bench.client.exists(keys.LEASE)
+    bench.holds()
+
+
+def test_a_commit_that_is_stuck_is_left_behind(bench: Bench) -> None:
+    held = threading.Event()
+    threaded = Threaded()
+
+    def stuck(write: Write) -> Write:
+        def held_write() -> Cursor:
+            if not held.is_set():
+                held.wait()
+            return write()
+
+        return threaded(held_write)
+
+    drain = bench.another(launch=stuck, overlap=0)
+    bench.arrive("A")
+    drain.step()
+    drain.drop()  # as on a job's time-out
+    bench.settle()
+    held.set()
+    bench.settle(drain)
+    bench.arrive("B")
+    bench.settle(drain)
+    assert audit(bench.client).decided == 2
     bench.holds()
 
 
