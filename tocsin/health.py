@@ -12,7 +12,7 @@ from aiohttp import web
 from ingest.stats import DoorStats
 from tocsin import metrics
 from tocsin.watch import RulesWatcher
-from triage.store import queries, standing
+from triage.store import queries, standing, watching
 from triage.store.appender import StoreUnavailable
 from triage.store.preflight import Refusal
 
@@ -80,6 +80,7 @@ class Health:
         seen = [one for one in await standing.workers(self._client) if now - one.seen_at < metrics.WORKER_SILENT_MS]
         if not seen:
             found.append("no worker gave a sign of life lately: what is accepted waits until `tocsin work` runs")
+        found += watching.sentences(await watching.reports(self._client), now)
         return found
 
     async def reload(self, request: web.Request) -> web.Response:

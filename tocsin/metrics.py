@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from ingest.stats import BUCKETS_S, DoorStats
 from tocsin import __version__
 from triage.model import Ending, Incident, Millis, Rules
-from triage.store import queries, standing
+from triage.store import queries, standing, watching
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 WORKER_SILENT_MS: Final[Millis] = 30_000
@@ -51,6 +51,7 @@ async def scrape(client: queries.Client, stats: DoorStats) -> bytes:
         *_rules(rules),
         *_incidents(incidents),
         *_workers(workers, now),
+        *_audits(await watching.reports(client)),
         *_door(stats),
     ]
     registry = CollectorRegistry(auto_describe=False)
@@ -133,6 +134,24 @@ def _workers(workers: list[standing.Worker], now: Millis) -> Iterator[Metric]:
     for role, count in sorted(Counter(one.role for one in workers if now - one.seen_at < WORKER_SILENT_MS).items()):
         family.add_metric([role], count)
     yield family
+
+
+def _audits(reports: dict[str, watching.Report]) -> Iterator[Metric]:
+    """Yield what each machine's self-watch found."""
+    passed = GaugeMetricFamily("tocsin_audit_passed", "1 if this audit passes.", labels=["machine", "audit"])
+    known = GaugeMetricFamily("tocsin_audit_known", "1 if this audit could be made.", labels=["machine", "audit"])
+    rounds = GaugeMetricFamily("tocsin_audit_timestamp_seconds", "When the self-watch last looked.", labels=["machine"])
+    path = GaugeMetricFamily("tocsin_audit_path_works", "1 if its second path has no fault.", labels=["machine"])
+    pings = GaugeMetricFamily("tocsin_audit_ping_timestamp_seconds", "When its last ping arrived.", labels=["machine"])
+    for machine, report in reports.items():
+        for audit, one in report.audits.items():
+            passed.add_metric([machine, audit], one.passed)
+            known.add_metric([machine, audit], not one.unknown)
+        rounds.add_metric([machine], report.at / 1000)
+        path.add_metric([machine], not report.path)
+        if report.ping_at is not None:
+            pings.add_metric([machine], report.ping_at / 1000)
+    yield from (passed, known, rounds, path, pings)
 
 
 def _door(stats: DoorStats) -> Iterator[Metric]:

@@ -26,7 +26,7 @@ from ingest.stats import DoorStats
 from tocsin import __version__, rules, starting
 from tocsin import settings as environment
 from tocsin.health import Health
-from tocsin.settings import Settings, inherited_socket
+from tocsin.settings import Address, Settings, inherited_socket, near_url
 from tocsin.supervisor import listen
 from tocsin.trust import Refused, trust_store
 from tocsin.watch import InForce, Room, RulesWatcher
@@ -208,9 +208,7 @@ class Receiver:
 
 def note_address(settings: Settings, listener: socket.socket) -> None:
     """Say where this receiver listens, in the log and in a file for `tocsin incidents` and its like."""
-    host, port = listener.getsockname()[:2]
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  where to reach what listens everywhere
-    url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
+    url = near_url(Address(*listener.getsockname()[:2]))
     log.info("listening", url=url)
     with contextlib.suppress(OSError):
         (settings.storage_path / starting.URL_FILE).write_text(url + "\n", "ascii")

@@ -26,8 +26,11 @@ OTHERS: Final = frozenset({"TOCSIN_TESTS_REQUIRE_ALL", "TOCSIN_WEB_LISTEN_FD"})
 SERVE: Final = "serve"
 WORK: Final = "work"
 CLIENT: Final = "client"
-ALL: Final = frozenset({SERVE, WORK, CLIENT})
-SERVER: Final = frozenset({SERVE, WORK})
+WATCH: Final = "watch"
+ALL: Final = frozenset({SERVE, WORK, WATCH, CLIENT})
+SERVER: Final = frozenset({SERVE, WORK, WATCH})
+WATCHING: Final = frozenset({WORK, WATCH})
+"""`work` too, since it runs a self-watch of its own."""
 
 
 class SettingError(ValueError):
@@ -49,6 +52,12 @@ class Address:
     def loopback(self) -> bool:
         """Tell whether only this machine can reach it."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+
+def near_url(address: Address) -> str:
+    """Return where this machine reaches what listens on `address`."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104  what listens everywhere
+    return f"http://{Address(near, address.port)}"
 
 
 # Parsers: text in, value out; they raise ValueError with what is allowed.
@@ -256,6 +265,47 @@ class Settings:
         scope=frozenset({WORK}),
         shown="(none)",
     )
+    watch_config: Path = _setting(
+        "watch.config",
+        "",
+        "How the self-watch reaches the operator: a file of contact methods of its own.",
+        _path,
+        scope=WATCHING,
+        shown="<storage.path>/second-path.yaml",
+    )
+    watch_every: int = _setting("watch.every", "15s", "How often Tocsin audits itself.", _duration, scope=WATCHING)
+    watch_late: int = _setting(
+        "watch.late",
+        "1m",
+        "What waits longer than this to be decided or fired is a finding.",
+        _duration,
+        scope=WATCHING,
+    )
+    watch_full: int = _setting(
+        "watch.full",
+        "80",
+        "Memory or disk used beyond this, in percent, is a finding.",
+        _number(10, 100),
+        scope=WATCHING,
+    )
+    watch_receiver: str = _setting(
+        "watch.receiver",
+        "",
+        "Receiver whose health is audited too; `up` audits its own.",
+        _url,
+        scope=WATCHING,
+        shown="(none)",
+    )
+    watch_ping_url: str = _setting(
+        "watch.ping-url",
+        "",
+        "URL that gets a POST while every audit passes: a dead man's switch elsewhere.",
+        _url,
+        scope=WATCHING,
+        secret=True,
+        shown="(none)",
+    )
+    watch_ping_every: int = _setting("watch.ping-every", "1m", "How often it gets one.", _duration, scope=WATCHING)
     journal_retention: int = _setting(
         "journal.retention",
         "7d",
@@ -388,6 +438,8 @@ def _with_paths(values: dict[str, Any], origins: dict[str, str], environ: Mappin
         values["storage_path"] = base / "tocsin"
     if origins["rules.path"] == "default":
         values["rules_path"] = values["storage_path"] / "rules"
+    if origins["watch.config"] == "default":
+        values["watch_config"] = values["storage_path"] / "second-path.yaml"
     return Settings(**values, origins=origins)
 
 
@@ -458,6 +510,6 @@ def reference() -> str:
     ]
     for spec in TABLE:
         variable = f"`{spec.variable}`" + (f", `{spec.variable}_FILE`" if spec.secret else "")
-        scope = ", ".join(name for name in (SERVE, WORK, CLIENT) if name in spec.scope)
+        scope = ", ".join(name for name in (SERVE, WORK, WATCH, CLIENT) if name in spec.scope)
         lines.append(f"| `--{spec.flag}` | {variable} | {spec.shown} | {scope} | {spec.help} |")
     return "\n".join(lines) + "\n"

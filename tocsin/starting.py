@@ -18,6 +18,17 @@ SOURCE_TOKEN_FILE: Final = "source.token"  # noqa: S105  likewise
 """A token for senders. It is in force once its SHA-256 stands in sources.yaml."""
 URL_FILE: Final = "web.url"
 """Where the receiver of this directory listens; people's commands on this machine find it there."""
+SECOND_PATH_FILE: Final = "second-path.yaml"
+"""How the self-watch reaches the operator."""
+_SECOND_PATH: Final = """\
+# How the self-watch reaches you when Tocsin itself is in trouble: without its store and without its workers.
+# Take another way than the pages take, another mail server or another chat. `tocsin watch --test` sends one message.
+contact: []
+# contact:
+#   - "mailtos://tocsin:${WATCH_MAIL_PASSWORD}@mail.example.org?to=you@example.org"
+#   - "ntfys://${WATCH_NTFY_TOKEN}@ntfy.example.org/tocsin-watch"
+# test_every: 24h       # a message that says that this path works
+"""
 _PACKAGED: Final = Path(__file__).parent / "starting_rules"
 _CHECKOUT: Final = Path(__file__).parent.parent / "rules"
 
@@ -75,6 +86,20 @@ def write_token(storage: Path, name: str = TOKEN_FILE) -> Written:
         raise InitError(f"{path} cannot be written: {error.strerror}. Give another --storage.path.") from error
     with os.fdopen(number, "w", encoding="ascii") as out:
         out.write(secrets.token_urlsafe(32) + "\n")
+    return Written(wrote=[path])
+
+
+def write_second_path(storage: Path) -> Written:
+    """Write the empty second path of the self-watch, with examples, unless there is one. Raises InitError."""
+    path = storage / SECOND_PATH_FILE
+    try:
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as out:
+            out.write(_SECOND_PATH)
+    except FileExistsError:
+        return Written(kept=[path])
+    except OSError as error:
+        raise InitError(f"{path} cannot be written: {error.strerror}. Give another --storage.path.") from error
     return Written(wrote=[path])
 
 

@@ -6,6 +6,7 @@ senders wait in the queue, instead of being refused, while a receiver is restart
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import queue
 import signal
@@ -18,13 +19,14 @@ import structlog
 
 from tocsin import logs, starting, valkey
 from tocsin.family import REFUSED, STEADY_S, Child, Family
-from tocsin.settings import Address, Settings, child_environment
+from tocsin.settings import Address, Settings, child_environment, near_url
 from tocsin.welcome import welcome
 
 BIND_PATIENCE_S: Final = 3.0
 """How long to wait for an address that a predecessor is just leaving."""
 SERVE: Final = "serve"
 WORK: Final = "work"
+WATCH: Final = "watch"
 DEMO: Final = "demo"
 
 
@@ -62,6 +64,11 @@ def work_children(settings: Settings, environment: dict[str, str]) -> list[Child
         drain,
         *(Child(WORK, ["tocsin", "work", "--only", "deliver"], environment) for _ in range(settings.work_deliverers)),
     ]
+
+
+def watch_child(environment: dict[str, str]) -> Child:
+    """Return the self-watch: a process of its own, since it must outlive whatever it looks at."""
+    return Child(WATCH, ["tocsin", "watch"], environment, grace_s=10)
 
 
 class Signals:
@@ -105,11 +112,13 @@ def run_workers(settings: Settings) -> int:
     """Run `tocsin work`: drain and deliver processes until a signal. Returns the exit code."""
     log = structlog.get_logger("tocsin")
     signals = Signals()
-    family = Family(work_children(settings, child_environment(settings)), log.warning)
+    environment = child_environment(settings)
+    family = Family([*work_children(settings, environment), watch_child(environment)], log.warning)
     family.start()
     try:
         return tend(family, signals)
     finally:
+        family.stop(WATCH)
         family.stop(WORK)
 
 
@@ -145,6 +154,8 @@ class Supervisor:
         if first:
             starting.write_rules(rules)
         starting.write_token(self.settings.storage_path)
+        with contextlib.suppress(starting.InitError):  # its absence must not keep Tocsin from starting
+            starting.write_second_path(self.settings.storage_path)
         return first
 
     def _start_store(self) -> str:
@@ -178,7 +189,9 @@ class Supervisor:
         )
         # An earlier receiver's note would lead people's commands, and the demo, to where nobody listens any more.
         (self.settings.storage_path / starting.URL_FILE).unlink(missing_ok=True)
-        family = Family([receiver, *work_children(self.settings, environment)], self._log.warning)
+        audited = {"TOCSIN_WATCH_RECEIVER": near_url(address)}
+        children = [receiver, *work_children(self.settings, environment), watch_child(environment | audited)]
+        family = Family(children, self._log.warning)
         welcome(self.settings, address, self._store.program if self._store else None, first=first)
         if self.demo:
             family.children.append(Child(DEMO, ["tocsin.demo"], environment | handed, grace_s=1, once=True))
@@ -191,5 +204,5 @@ class Supervisor:
         finally:
             sys.stdout.flush()
             listener.close()
-            for name in (DEMO, SERVE, WORK):
+            for name in (WATCH, DEMO, SERVE, WORK):
                 family.stop(name)

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "up": ("up", "Run everything here: embedded store, receiver, workers."),
     "serve": ("halves", "Run a receiver: the senders' and the people's door."),
     "work": ("halves", "Run the workers: decide what arrived, tell people."),
+    "watch": ("watch", "Audit Tocsin itself, and tell the operator by a second path."),
     "init": ("init", "Write the starting rules and the admin token."),
     "token": ("token", "Make a token for a person or a sender."),
     "check": ("rules", "Check the rules and show every problem at once."),

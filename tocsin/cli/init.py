@@ -17,16 +17,17 @@ def init(settings: Settings, directory: Path | None) -> None:
     """Write the starting rules and the admin token.
 
     The rules go to DIRECTORY (default: --rules.path), the tokens (one for people's commands, one for senders) to
-    --storage.path, readable by you only. What exists is never overwritten.
+    --storage.path, readable by you only, beside second-path.yaml for the self-watch. What exists is never overwritten.
     """
     import hashlib
 
-    from tocsin.starting import SOURCE_TOKEN_FILE, InitError, read_token, write_rules, write_token
+    from tocsin.starting import SOURCE_TOKEN_FILE, InitError, read_token, write_rules, write_second_path, write_token
 
     target = (directory or settings.rules_path).absolute()
     storage = settings.storage_path
     try:
         done = [write_rules(target), write_token(storage), write_token(storage, SOURCE_TOKEN_FILE)]
+        done.append(write_second_path(storage))
     except InitError as error:
         raise Stop(str(error)) from error
     for path in [path for one in done for path in one.wrote]:

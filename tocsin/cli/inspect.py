@@ -77,17 +77,24 @@ def why(settings: Settings, what: str) -> None:
 @with_settings(SERVE)
 def audit(settings: Settings, replay: bool) -> None:
     """Prove that no accepted event was lost; exits 1 if not."""
+    import time
+
     from triage.store import audit as auditing
+    from triage.store import watching
     from triage.store.client import connect
 
     with store_url(settings) as url:
         client = connect(url)
         try:
             report = auditing.audit(client, replay)
+            found = watching.reports_now(client)
         finally:
             client.close()
     for line in report.lines:
         click.echo(line)
+    amiss = watching.sentences(found, time.time_ns() // 1_000_000)
+    for line in amiss or ([f"self-watch of {', '.join(found)}: every audit passes"] if found else []):
+        click.echo(plain(line))
     sys.exit(0 if report.ok else FAILED)
 
 

@@ -19,18 +19,21 @@ SOCKET_TIMEOUT_S: Final = 10.0
 """How long a reply may take before the connection is given up, in seconds. Longer than BLOCK_S by far."""
 
 
-def _options() -> dict[str, Any]:
+def _options(timeout_s: float = SOCKET_TIMEOUT_S) -> dict[str, Any]:
     return {
         "retry": Retry(NoBackoff(), 0),
-        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_timeout": timeout_s,
         "socket_connect_timeout": 3.0,
         "protocol": 2,
     }
 
 
-def connect(url: str) -> redis.Redis:
-    """Return a client for a `redis://`, `rediss://` or `unix://` URL. It connects on first use and never retries."""
-    return redis.Redis.from_url(url, **_options())
+def connect(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+    """Return a client for a `redis://`, `rediss://` or `unix://` URL. It connects on first use and never retries.
+
+    `timeout_s`: how long a reply may take; only those who never block may shorten it.
+    """
+    return redis.Redis.from_url(url, **_options(timeout_s))
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:

@@ -28,6 +28,7 @@ CHECKPOINT: Final = PREFIX + "checkpoint"
 WORKERS: Final = PREFIX + "workers"
 WAKE: Final = PREFIX + "wake"
 SESSIONS: Final = PREFIX + "session:"
+AUDITS: Final = PREFIX + "audits"
 
 
 def family(name: str) -> str:
@@ -101,6 +102,7 @@ TABLE: Final = [
     (timeline("<incident>"), "list", "lines of the timeline (msgpack), oldest first", "drain", "desk"),
     (WORKERS, "hash", "process name → last sign of life (ms) and role", "workers", "ready, metrics"),
     (WAKE, "string", "set while a wake-up for deliver is on its way; expires", "drain, sweeper", "deliver"),
+    (AUDITS, "hash", "machine → what its self-watch found last (JSON)", "watch", "ready, metrics, audit"),
     (SESSIONS + "<hash>", "string", "a signed-in browser: who, until when; expires", "desk", "desk"),
     (RQ_PREFIX + ":*", "various", "RQ's own: wake-ups only, may be deleted at any moment", "RQ", "RQ"),
 ]
