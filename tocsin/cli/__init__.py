@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "parse": ("rules", "Show what an adapter and the rules make of a sample."),
     "send": ("people", "Post a payload file to a running Tocsin."),
     "incidents": ("people", "List incidents, or show one."),
+    "incident": ("incident", "Show, command and learn from one incident."),
     "ack": ("people", "Acknowledge an incident."),
     "resolve": ("people", "Resolve an incident."),
     "unack": ("people", "Give an incident back; it pages again."),

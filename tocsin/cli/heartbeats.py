@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.people import explained, plain
+from tocsin.cli.verbs import explained, plain
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("state", "name", "expected", "last beat", "missed at", "remarks")

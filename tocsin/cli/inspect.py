@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from tocsin.cli.common import FAILED, UNREACHABLE, Stop, with_settings
-from tocsin.cli.people import plain
+from tocsin.cli.verbs import plain
 from tocsin.settings import SERVE, Settings
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ from urllib.parse import quote
 import click
 
 from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
-from tocsin.cli.people import explained, plain
+from tocsin.cli.verbs import AS_JSON, explained, plain
 from tocsin.settings import CLIENT, SERVE, Settings
 
 if TYPE_CHECKING:
     from triage.coverage import Report
     from triage.rulebook import Rulebook
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 _FROM = click.option("--from", "start", default="", metavar="TIME", help="Like 2026-12-24T09:00; now if left out.")
 YEAR_DAYS: Final = 366
 SHOWN: Final = 10
@@ -36,7 +35,7 @@ def oncall() -> None:
 
 @oncall.command()
 @click.option("--at", default="", metavar="TIME", help="Another time, in RFC 3339, like 2026-12-24T21:00:00+01:00.")
-@_AS_JSON
+@AS_JSON
 @with_settings(CLIENT)
 def now(settings: Settings, at: str, as_json: bool) -> None:
     """Say who is on call in every schedule."""
@@ -63,7 +62,7 @@ def now(settings: Settings, at: str, as_json: bool) -> None:
 @click.argument("schedule")
 @_FROM
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many days.")
-@_AS_JSON
+@AS_JSON
 @with_settings(CLIENT)
 def show(settings: Settings, schedule: str, start: str, days: int, as_json: bool) -> None:
     """Show a schedule as a calendar."""

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import IO, Any, Final
 
 import click
 
-from tocsin.cli.common import FAILED, UNAUTHORISED, UNREACHABLE, Stop, with_settings
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import AS_JSON, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 _COLUMNS: Final = ("id", "severity", "phase", "firing", "pages", "opened", "acknowledged", "title")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what can go wrong on the way into one sentence and an exit code: 4 unreachable, 5 denied, 1 refused."""
-    from tocsin.remote import Denied, Failed, Unreachable
-
-    try:
-        yield
-    except Unreachable as error:
-        raise Stop(str(error), UNREACHABLE) from None
-    except Denied as error:
-        raise Stop(str(error), UNAUTHORISED) from None
-    except Failed as error:
-        raise Stop(str(error), FAILED) from None
 
 
 @click.command()
 @click.argument("incident", required=False)
 @click.option("--all", "all_", is_flag=True, help="Resolved ones too.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="How many.")
-@_AS_JSON
+@AS_JSON
 @with_settings(CLIENT)
 def incidents(settings: Settings, incident: str | None, all_: bool, limit: int, as_json: bool) -> None:
     """List incidents, or show one with its timeline. INCIDENT is its id, as the list shows it."""
@@ -51,7 +32,7 @@ def incidents(settings: Settings, incident: str | None, all_: bool, limit: int, 
             query = {"limit": str(limit)} | ({} if all_ else {"open": "true"})
             found = remote.get("/api/v1/incidents", query).body
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        show_json(found)
     elif incident is not None:
         _show(found)
     else:
@@ -89,49 +70,27 @@ def _show(item: dict[str, Any]) -> None:
         click.echo(f"  {line['at'][:19].replace('T', ' ')}  {line['what']:<14} {plain(line['text'])}{by}")
 
 
-def plain(text: str) -> str:
-    """Return text that senders wrote without the control characters that could drive a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _verb(name: str, path: str, help_: str, given: str = "") -> Callable[..., None]:
-    """Make a command; `given` is the field of the API that its second argument fills, if it has one."""
-
-    @click.command(name, help=help_)
-    @click.argument("incident")
-    @click.option("-m", "--message", default="", help="A note for the timeline.")
-    @click.option("--confirm", is_flag=True, help="Yes to the question that was asked before.")
-    @with_settings(CLIENT)
-    def command(settings: Settings, incident: str, message: str, confirm: bool, **more: str) -> None:
-        from tocsin.remote import Remote
-
-        with explained():
-            body = {"text": message, "confirm": confirm, **more}
-            answer = Remote(settings).post(f"/api/v1/incidents/{incident}/{path}", body)
-        click.echo(f"{incident}: {plain(str(answer.body['text']))}")
-
-    return click.argument(given)(command) if given else command
-
-
-ack = _verb("ack", "acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.")
-resolve = _verb("resolve", "resolve", "Resolve an incident. While alerts still fire it asks; --confirm means it.")
-unack = _verb(
-    "unack", "unacknowledge", "Give an incident back; it pages again. Nobody has it, and paging begins at step 1."
+ack = verb("acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.", name="ack")
+resolve = verb("resolve", "Resolve an incident. While alerts still fire it asks; --confirm means it.")
+unack = verb(
+    "unacknowledge",
+    "Give an incident back; it pages again. Nobody has it, and paging begins at step 1.",
+    name="unack",
 )
-snooze = _verb(
-    "snooze",
+snooze = verb(
     "snooze",
     "Take an incident for a time. DURATION is like 30m or 2h; then it pages again, you first.",
-    "duration",
+    click.argument("duration"),
 )
-assign = _verb(
-    "assign",
+assign = verb(
     "assign",
     "Pass an incident on to a person. They are paged, and nobody has it until they take it.",
-    "person",
+    click.argument("person"),
 )
-escalate = _verb("escalate", "escalate", "Page the next step now. Whoever has the incident no longer does.")
-page = _verb("page", "page", "Page one more person, beside the escalation and whoever has the incident.", "person")
+escalate = verb("escalate", "Page the next step now. Whoever has the incident no longer does.")
+page = verb(
+    "page", "Page one more person, beside the escalation and whoever has the incident.", click.argument("person")
+)
 
 
 @click.command()

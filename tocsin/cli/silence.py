@@ -11,10 +11,9 @@ from urllib.parse import quote
 import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
-from tocsin.cli.people import explained, plain
+from tocsin.cli.verbs import AS_JSON, explained, plain
 from tocsin.settings import CLIENT, Settings
 
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 _COLUMNS: Final = ("key", "state", "ends", "hits", "by", "what", "comment")
 _OPERATORS: Final = "=!~"
 
@@ -79,7 +78,7 @@ def expire(settings: Settings, keys: tuple[str, ...]) -> None:
 
 @silence.command("list")
 @click.option("--all", "all_", is_flag=True, help="Also those that ended within the last five days.")
-@_AS_JSON
+@AS_JSON
 @with_settings(CLIENT)
 def list_(settings: Settings, all_: bool, as_json: bool) -> None:
     """List silences, those of quiet.yaml included."""
@@ -121,7 +120,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
 
 @silence.command()
 @_asking
-@_AS_JSON
+@AS_JSON
 @with_settings(CLIENT)
 def preview(settings: Settings, as_json: bool, **asked: Any) -> None:
     """Show what a silence would silence now, and would have silenced lately. Changes nothing."""

@@ -1,0 +1,70 @@
+"""`tocsin incident show`: what an incident is, who has which role, and its timeline in UTC and local time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.settings import CLIENT, Settings
+
+LINES_MAX: Final = 200
+
+
+@click.command("show")
+@click.argument("incident")
+@click.option("--lines", default=50, show_default=True, type=click.IntRange(0, LINES_MAX), help="Of the timeline.")
+@OUTPUT
+@with_settings(CLIENT)
+def command(settings: Settings, incident: str, lines: int, output: str) -> None:
+    """Show an incident with its timeline, in UTC and in this machine's time."""
+    from tocsin.remote import Remote
+
+    remote = Remote(settings)
+    with explained():
+        found = remote.get(f"/api/v1/incidents/{incident}").body
+        if lines:
+            query = {"limit": str(lines)}
+            found["timeline"] = remote.get(f"/api/v1/incidents/{incident}/timeline", query).body
+    if output == "json":
+        show_json(found)
+        return
+    for line in told(found):
+        click.echo(line)
+
+
+def told(found: dict[str, Any]) -> list[str]:
+    """Return an incident as lines for a terminal."""
+    alerts = found["alerts"]
+    facts = [
+        ("phase", found["phase"]),
+        ("opened", both(found["opened_at"])),
+        ("who has it", found.get("acknowledged_by") or "nobody"),
+        ("responders", ", ".join(found.get("responders", []))),
+        ("alerts", f"{alerts['firing']} firing of {alerts['total']}"),
+        ("service", found["service"]),
+        ("policy", f"{found['policy']}, {found['pages']} pages so far"),
+        ("runbook", found["runbook"]),
+        ("before", found.get("earlier") or ""),
+        ("resolved", both(found["resolved_at"]) if found.get("resolved_at") else ""),
+        ("look", found["url"]),
+    ]
+    lines = [f"{found['id']}  {found['severity']}  {plain(found['title'])}"]
+    lines += [f"  {name:<12} {plain(str(value))}" for name, value in facts if value]
+    return [*lines, "", *(_line(line) for line in reversed(found["timeline"]["items"]))]
+
+
+def both(at: str) -> str:
+    """Return a time of the API in UTC and, where that is another, in this machine's zone."""
+    moment = datetime.fromisoformat(at)
+    here = moment.astimezone()
+    utc = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return utc if not here.utcoffset() else f"{utc} ({here.strftime('%H:%M:%S %Z')})"
+
+
+def _line(line: dict[str, Any]) -> str:
+    by = f" ({plain(line['by'])})" if line["by"] else ""
+    return f"  {both(line['at'])}  {line['what']:<14} {plain(line['text'])}{by}"
