@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -88,9 +88,10 @@ class CommandBody(BaseModel):
 
 
 class NoteBody(CommandBody):
-    """A note for the timeline."""
+    """A note for the timeline: what happened, what was seen, or what is believed until it is seen."""
 
     text: Annotated[Text, Field(min_length=1, max_length=TEXT_MAX)]
+    kind: Literal["note", "finding", "hypothesis"] = "note"
 
 
 class WhomBody(CommandBody):

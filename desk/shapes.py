@@ -19,7 +19,11 @@ class AlertCounts(BaseModel):
 
 
 class Incident(BaseModel):
-    """An incident. `id` is the first six characters of `key`; `earlier` is the id of the one it continues, if any."""
+    """An incident. `id` is the first six characters of `key`; `earlier` is the id of the one it continues, if any.
+
+    `roles`: commander, communications or scribe → who. `links`, `merged` and `merged_into` are ids of other incidents;
+    one that was merged is closed, and goes on as `merged_into`.
+    """
 
     id: str
     key: str
@@ -43,6 +47,13 @@ class Incident(BaseModel):
     url: str
     snoozed_until: Time | None = None
     responders: list[str] = []
+    impact: str = ""
+    eta: Time | None = None
+    roles: dict[str, str] = {}
+    links: list[str] = []
+    merged: list[str] = []
+    merged_into: str | None = None
+    mitigating_at: Time | None = None
 
 
 class TimelineLine(BaseModel):

@@ -55,6 +55,13 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         url=f"{external_url.rstrip('/')}/incidents/{short(one.key)}",
         snoozed_until=_time(one.snoozed_until),
         responders=list(one.responders),
+        impact=one.impact,
+        eta=_time(one.eta),
+        roles={role.value: who for role, who in sorted(one.roles.items())},
+        links=[short(key) for key in one.links],
+        merged=[short(key) for key in one.merged],
+        merged_into=short(one.merged_into) or None,
+        mitigating_at=_time(one.mitigating_at),
     )
 
 

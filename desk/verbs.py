@@ -1,6 +1,7 @@
 """What people ask of one incident: a verb is one line here, and is a route of the API and a form of the view by it.
 
-Both read the same body. What it holds besides the fields that every command has goes into the command's `data` by name.
+Both read the same body. What it holds besides the fields that every command has goes into the command's `data` by name;
+`other` is another incident, and becomes its key.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from desk.people import CSRF_FIELD, Person
 from desk.problems import Problem
 from triage.model import Verb
 from triage.rulebook.durations import parse_duration
+from triage.store import queries
 
 _OWN: Final = frozenset({"text", "confirm", "person", "duration"})
 """Fields of a body that a command has by itself."""
@@ -28,6 +30,8 @@ async def ask(
 ) -> Outcome:
     """Ask for a verb with what its body says. Raises what `commands.perform` raises."""
     given = body.model_dump(mode="json", exclude_none=True)
+    if "other" in given:
+        given["other"] = (await queries.incident(office.desk.client, given["other"])).key
     return await commands.perform(
         office.desk,
         verb,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import incidents, responding
+from triage import commanding, merging, phases, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
 DONE: Final = responding.DONE
 REFUSED: Final = responding.REFUSED
-ASKS: Final = "asks"
-NOTE_MAX: Final = 4_000
-"""Longest note, in characters; the rest is cut, and the note says so."""
+ASKS: Final = phases.ASKS
 
 _WORKING: Final = frozenset({Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING})
 _OPEN: Final = _WORKING | {Phase.MONITORING}
@@ -27,6 +25,13 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.PAGE: _OPEN,
     Verb.RESOLVE: _ANY,  # once more is no harm, and is answered as done
     Verb.NOTE: _ANY,
+    Verb.PHASE: _ANY,  # `phases.MOVES` says from where to where
+    Verb.SEVERITY: _ANY,
+    Verb.ROLE: _ANY,
+    Verb.IMPACT: _ANY,
+    Verb.ETA: _OPEN,
+    Verb.LINK: _ANY,
+    Verb.MERGE: _ANY,
     Verb.MISTAP: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
@@ -55,28 +60,6 @@ def _not_now(incident: Incident, verb: Verb) -> str:
     )
 
 
-def _resolve(scene: Scene, incident: Incident, command: Command) -> Answer:
-    if incident.phase in ENDED:
-        return Answer(DONE, f"incident {short(incident.key)} has ended already")
-    if incident.firing and not command.confirm:
-        alerts = "1 alert still fires" if incident.firing == 1 else f"{incident.firing} alerts still fire"
-        return Answer(ASKS, f"{alerts}; resolve all the same? Their repeats will not open it again.")
-    still = f" while {incident.firing} still fired" if incident.firing else ""
-    said = f": {command.text[:NOTE_MAX]}" if command.text else ""
-    incidents.resolve(scene, incident, f"resolved by {command.by}{still}{said}", command.by)
-    return Answer(DONE, "resolved")
-
-
-def _note(scene: Scene, incident: Incident, command: Command) -> Answer:
-    text = command.text.strip()
-    if not text:
-        return Answer(REFUSED, "a note needs text")
-    if len(text) > NOTE_MAX:
-        text = f"{text[:NOTE_MAX]}… (cut at {NOTE_MAX} characters)"
-    scene.line(incident, "note", text, by=command.by)
-    return Answer(DONE, "noted")
-
-
 _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.ACKNOWLEDGE: responding.acknowledge,
     Verb.UNACKNOWLEDGE: responding.unacknowledge,
@@ -84,7 +67,14 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.ASSIGN: responding.assign,
     Verb.ESCALATE: responding.escalate,
     Verb.PAGE: responding.page,
-    Verb.RESOLVE: _resolve,
-    Verb.NOTE: _note,
+    Verb.RESOLVE: phases.resolve,
+    Verb.NOTE: commanding.note,
+    Verb.PHASE: phases.move,
+    Verb.SEVERITY: commanding.severity,
+    Verb.ROLE: commanding.role,
+    Verb.IMPACT: commanding.impact,
+    Verb.ETA: commanding.eta,
+    Verb.LINK: commanding.link,
+    Verb.MERGE: merging.merge,
     Verb.MISTAP: responding.mistap,
 }

@@ -77,7 +77,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -147,6 +147,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
                 yield (HEARTBEAT, event.fingerprint)
     elif isinstance(body, Command):
         yield (INCIDENT, body.incident)
+        if "other" in body.data:
+            yield (INCIDENT, body.data["other"])
     elif isinstance(body, Result):
         yield (EFFECT, body.effect)
         yield (INCIDENT, body.incident)

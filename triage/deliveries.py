@@ -65,7 +65,8 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
     if incident is None:
         return
     scene.line(incident, "given-up", f"{_word(effect)} to {way} given up: {reason}")
-    if effect.kind is not EffectKind.PAGE or effect.episode != incident.episode:
+    of_before = effect.episode != incident.episode and effect.incident == incident.key  # merged: episodes differ
+    if effect.kind is not EffectKind.PAGE or of_before:
         return
     if effect.attempt == 1 and paging.next_method(scene, incident, effect):
         return

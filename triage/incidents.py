@@ -26,6 +26,7 @@ from triage.model import (
 )
 from triage.rulebook.types import Verdict
 from triage.scene import Scene
+from triage.tally import Tally
 
 _ROUND: Final = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 200, 500})
 
@@ -142,7 +143,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
 
 def _enter(scene: Scene, incident: Incident, event: Event, alert: Alert) -> None:
     """Count an alert among those of an incident that fire."""
-    known_here = alert.incident == incident.key
+    known_here = alert.incident in (incident.key, *incident.merged)
     alert.incident = incident.key
     incident.firing += 1
     incident.changed_at = scene.now
@@ -196,14 +197,30 @@ def _note_join(scene: Scene, incident: Incident, event: Event, known_here: bool)
         scene.line(incident, "joined", f"{event.title} ({incident.alerts} alerts so far)", minor=True)
 
 
-def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wait: Millis = 0) -> None:
+def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wait: Millis = 0, by: str = "") -> None:
     """Raise an incident's severity. Entering P1 or P0 voids the acknowledgement and pages; see `paging.raised`."""
     before = incident.severity
     incident.severity = severity
     incident.changed_at = scene.now
-    scene.line(incident, "raised", f"{before} → {severity}: {why}")
+    scene.line(incident, "raised", f"{before} → {severity}: {why}", by=by)
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
+        quiet.incident_changed(scene, incident)
+
+
+def lower_to(scene: Scene, incident: Incident, severity: Severity, why: str, by: str) -> None:
+    """Lower an incident's severity, as only people do. It stays until a later alert is more severe."""
+    before = incident.severity
+    incident.severity = severity
+    incident.changed_at = scene.now
+    scene.line(incident, "lowered", f"{before} → {severity}: {why}", by=by)
+    if incident.tallied and scene.draft.get((TALLY, incident.key)) is not None:
+        # What only waits for time to pass knows nothing new, and must not raise it again.
+        tally: Tally = scene.draft.edit((TALLY, incident.key))
+        tally.raised, tally.after = (*tally.raised, *sorted(set(tally.after) - set(tally.raised))), {}
+        scene.draft.timer(f"after:{incident.key}", None)
+    if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
+        paging.lowered(scene, incident)
         quiet.incident_changed(scene, incident)
 
 
@@ -211,7 +228,7 @@ def may_reopen(scene: Scene, incident: Incident) -> bool:
     """Tell whether an incident that ended may still open again: it ended lately, and its group has no later one."""
     group: Group | None = scene.draft.get((GROUP, incident.group))
     lately = scene.now - (incident.resolved_at or 0) <= scene.rulebook.defaults.reopen_within
-    return lately and group is not None and group.incident == incident.key
+    return lately and group is not None and group.incident in (incident.key, *incident.merged)
 
 
 def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
@@ -271,19 +288,19 @@ def gone_quiet(scene: Scene, incident: Incident) -> None:
     )
 
 
-def all_clear(scene: Scene, incident: Incident, why: str) -> None:
-    """Nothing fires: stop paging, watch for the severity's settle time, then resolve."""
+def all_clear(scene: Scene, incident: Incident, why: str, by: str = "") -> None:
+    """Nothing fires, or somebody says that it is over: stop paging, watch for the settle time, then resolve."""
     if incident.phase is Phase.MONITORING or incident.phase in ENDED:
         return
     settle = scene.rulebook.defaults.settle.get(incident.severity.name, 0)
     if settle <= 0:
-        resolve(scene, incident, f"{why}; {incident.severity} settles at once", "")
+        resolve(scene, incident, f"{why}; {incident.severity} settles at once", by)
         return
     paging.stop(scene, incident)
     incident.phase = Phase.MONITORING
     incident.monitoring_at = incident.changed_at = scene.now
     quiet.incident_changed(scene, incident)
-    scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min")
+    scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min", by=by)
     scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
     telling.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
 
@@ -306,13 +323,17 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
 
 
 def forget(scene: Scene, incident: Incident) -> None:
-    """Drop an incident that ended long ago, and its group if that still leads to it."""
-    group: Group | None = scene.draft.get((GROUP, incident.group))
-    if group is not None and group.incident == incident.key:
-        scene.draft.put((GROUP, incident.group), None)
-    scene.draft.put((INCIDENT, incident.key), None)
-    scene.draft.put((TALLY, incident.key), None)
-    scene.draft.put((CROWD, incident.key), None)
+    """Drop an incident that ended long ago with what was merged into it, and groups that still lead there."""
+    for key in (incident.key, *incident.merged):
+        known: Incident | None = scene.draft.get((INCIDENT, key))
+        if known is None:
+            continue
+        group: Group | None = scene.draft.get((GROUP, known.group))
+        if group is not None and group.incident in (incident.key, *incident.merged):
+            scene.draft.put((GROUP, known.group), None)
+        scene.draft.put((INCIDENT, key), None)
+        scene.draft.put((TALLY, key), None)
+        scene.draft.put((CROWD, key), None)
 
 
 def still_firing(alert: Alert | None) -> bool:

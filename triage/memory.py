@@ -98,8 +98,8 @@ class Changes(msgspec.Struct):
     """Everything that one or more decided entries change.
 
     `puts`: key → new value, or None to forget it. `timers`: timer id → when it is due, or None to cancel.
-    `members`: incident key → fingerprint → joined (True) or left (False). `decisions`, `answers` and
-    `dead_letters` are by entry id.
+    `members`: incident key → fingerprint → joined (True) or left (False). `merged`: incident key → the one whose alerts
+    its alerts are from now on. `decisions`, `answers` and `dead_letters` are by entry id.
     """
 
     puts: dict[Key, msgspec.Struct | None] = msgspec.field(default_factory=dict)
@@ -109,11 +109,15 @@ class Changes(msgspec.Struct):
     decisions: dict[str, list[Decision]] = msgspec.field(default_factory=dict)
     answers: dict[str, Answer] = msgspec.field(default_factory=dict)
     dead_letters: dict[str, DeadLetter] = msgspec.field(default_factory=dict)
+    merged: dict[str, str] = msgspec.field(default_factory=dict)
 
     def absorb(self, later: Changes) -> None:
         """Add the changes of a later entry; where both speak of a key, the later one wins."""
         self.puts.update(later.puts)
         self.timers.update(later.timers)
+        for incident, into in later.merged.items():
+            self.merged[incident] = into
+            self.members.setdefault(into, {}).update(self.members.pop(incident, {}))
         for incident, members in later.members.items():
             self.members.setdefault(incident, {}).update(members)
         self.lines += later.lines
@@ -156,10 +160,16 @@ class Draft:
         return cast("Alert | None", self.get((ALERT, fingerprint)))
 
     def incident(self, key: str) -> Incident | None:
-        return cast("Incident | None", self.get((INCIDENT, key)))
+        """Return the incident of that key, or what it became part of, for reading only. Raises `Missing`."""
+        known = cast("Incident | None", self.get((INCIDENT, key)))
+        while known is not None and known.merged_into:
+            known = cast("Incident | None", self.get((INCIDENT, known.merged_into)))
+        return known
 
     def edit_incident(self, key: str) -> Incident:
-        return cast("Incident", self.edit((INCIDENT, key)))
+        """Return the incident of that key, or what it became part of, for changing. It must exist."""
+        known = self.incident(key)
+        return cast("Incident", self.edit((INCIDENT, key if known is None else known.key)))
 
     def meta(self) -> Meta:
         return cast("Meta | None", self.get(THE_META)) or Meta()
@@ -171,6 +181,10 @@ class Draft:
     def line(self, incident: str, line: Line) -> None:
         """Append to an incident's timeline."""
         self.changes.lines.append((incident, line))
+
+    def merge(self, incident: str, into: str) -> None:
+        """Let the alerts of one incident belong to another."""
+        self.changes.merged[incident] = into
 
     def member(self, incident: str, fingerprint: str, joined: bool) -> None:
         """Note that an alert belongs to an incident, or no longer does."""
@@ -201,6 +215,8 @@ class DictMemory:
                 self.timers.pop(name, None)
             else:
                 self.timers[name] = due
+        for incident, into in changes.merged.items():
+            self.members.setdefault(into, set()).update(self.members.pop(incident, set()))
         for incident, members in changes.members.items():
             known = self.members.setdefault(incident, set())
             for fingerprint, joined in members.items():

@@ -50,7 +50,7 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         scene.line(incident, "not-paged", f"{incident.severity} pages nobody; it is on the board")
         return
     incident.episode += 1
-    incident.round, incident.step, incident.paged = 0, -1, False
+    incident.round, incident.step, incident.paged, incident.spared = 0, -1, False, ""
     let_go(scene, incident)
     incident.page_at = scene.now + wait
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
@@ -96,6 +96,18 @@ def raised(scene: Scene, incident: Incident, before: Severity, wait: Millis) -> 
         scene.line(incident, "unacknowledged", f"{incident.severity} voids the acknowledgement of {incident.acked_by}")
     cancel_pending(scene, incident)
     begin(scene, incident, wait)
+
+
+def lowered(scene: Scene, incident: Incident) -> None:
+    """Page no longer when the severity demands no acknowledgement any more; who was asked to join stays asked."""
+    if pages_people(incident.severity):
+        return
+    incident.page_at, incident.lead, incident.lead_why = None, "", ""
+    for timer in ("page", "remind"):
+        scene.draft.timer(f"{timer}:{incident.key}", None)
+    cancel_pending(scene, incident, keep_asked=True)
+    if incident.severity is Severity.P2 and incident.pageable and not incident.acked_by:
+        _begin_notifying(scene, incident)
 
 
 def stop(scene: Scene, incident: Incident) -> None:
@@ -219,10 +231,14 @@ def _policy(scene: Scene, incident: Incident) -> Policy:
 def _page_step(scene: Scene, incident: Incident, step: Step, policy: Policy, late: Millis, why: str) -> None:
     incident.paged = True
     found = overrides.whom(scene, step.notify)
-    reached = sum(_page(scene, incident, one.person, incident.step, late, telling.by(why, one)) for one in found.called)
+    spared = incident.spared if incident.round == 0 else ""  # later it is because nobody acknowledged
+    called = [one for one in found.called if one.person != spared]
+    reached = sum(_page(scene, incident, one.person, incident.step, late, telling.by(why, one)) for one in called)
     incident.page_at = scene.now + step.wait if reached else scene.now
     faults = _faults(found, reached)
-    if faults:
+    if len(called) < len(found.called):
+        scene.line(incident, "not-paged", f"{why}: {spared} knows, and made it page")
+    if faults and (called or not found.called):
         next_ = "" if reached else ": the next step begins now"
         scene.line(incident, "unreachable", f"{why}: {faults}{next_}")
         telling.tell_operator(

@@ -21,7 +21,7 @@ def count(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> t
     """Count an alert that began to fire under its rule's clauses, and raise what is due. Return the keys counted."""
     if not verdict.raises:
         return ()
-    tally = _tally(scene, incident)
+    tally = tally_of(scene, incident)
     counted: list[str] = []
     for index, clause in enumerate(verdict.raises):
         key = f"{verdict.rules.get('raise', verdict.rule)}/{index}"
@@ -34,7 +34,8 @@ def count(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> t
     return tuple(one for one in counted if one)
 
 
-def _tally(scene: Scene, incident: Incident) -> Tally:
+def tally_of(scene: Scene, incident: Incident) -> Tally:
+    """Return what is counted for an incident, for changing."""
     if not incident.tallied or scene.draft.get((TALLY, incident.key)) is None:
         incident.tallied = True  # asking for what cannot be there would cost the shell a round trip each time
         scene.draft.put((TALLY, incident.key), Tally())
@@ -71,7 +72,7 @@ def _count_after(scene: Scene, incident: Incident, tally: Tally, key: str, claus
     tally.firing[key] = tally.firing.get(key, 0) + 1
     if key not in tally.after and key not in tally.raised:
         tally.after[key] = (scene.now + clause.after, clause.to)
-        _arm(scene, incident, tally)
+        arm(scene, incident, tally)
     return key
 
 
@@ -79,7 +80,7 @@ def uncount(scene: Scene, incident: Incident, counted: tuple[str, ...]) -> None:
     """An alert stopped firing: take it out of what the clauses count."""
     if not counted:
         return
-    tally = _tally(scene, incident)
+    tally = tally_of(scene, incident)
     for key in counted:
         left = tally.firing.get(key, 0) - 1
         if left > 0:
@@ -87,23 +88,24 @@ def uncount(scene: Scene, incident: Incident, counted: tuple[str, ...]) -> None:
             continue
         tally.firing.pop(key, None)
         if tally.after.pop(key, None) is not None:
-            _arm(scene, incident, tally)
+            arm(scene, incident, tally)
 
 
 def fire(scene: Scene, incident: Incident) -> None:
     """The timer `after:<incident>` is due: raise what has been firing for long enough."""
     if incident.phase is Phase.MONITORING or incident.phase in ENDED or not incident.tallied:
         return  # should it open again, the timer is set again
-    tally = _tally(scene, incident)
+    tally = tally_of(scene, incident)
     for key in sorted(tally.after):
         due, severity = tally.after[key]
         if due <= scene.now:
             del tally.after[key]
             _raise(scene, incident, tally, key, severity, "has been firing for too long")
-    _arm(scene, incident, tally)
+    arm(scene, incident, tally)
 
 
-def _arm(scene: Scene, incident: Incident, tally: Tally) -> None:
+def arm(scene: Scene, incident: Incident, tally: Tally) -> None:
+    """Set the timer for the first clause that is due by time alone."""
     due: Millis | None = min((at for at, _ in tally.after.values()), default=None)
     scene.draft.timer(f"after:{incident.key}", due)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from triage import paging
 from triage.memory import EFFECT
-from triage.model import DAY, MINUTE, Answer, Command, Effect, Incident, Millis, Phase
+from triage.model import DAY, MINUTE, Answer, Command, Effect, Incident, Millis, Phase, Role
 from triage.rulebook.durations import show_duration
 from triage.scene import Scene
 
@@ -37,14 +37,16 @@ def acknowledge(scene: Scene, incident: Incident, command: Command) -> Answer:
             return _join(scene, incident, command)
     if incident.acked_by == command.by and incident.snoozed_until is None:
         return Answer(DONE, f"{command.by} has it already")
-    _take(scene, incident, command)
+    take(scene, incident, command)
     return Answer(DONE, f"{command.by} has it")
 
 
-def _take(scene: Scene, incident: Incident, command: Command, until: str = "") -> None:
+def take(scene: Scene, incident: Incident, command: Command, until: str = "") -> None:
+    """Let whoever asks have it. `until` says for how long, where it is snoozed."""
     before = incident.acked_by
     paging.end_snooze(scene, incident)
     incident.acked_by, incident.acked_at = command.by, scene.now
+    incident.taken_at = scene.now if incident.taken_at is None else incident.taken_at
     incident.last_acker = command.by
     incident.lead = incident.lead_why = ""
     if incident.phase is Phase.DETECTED:
@@ -53,12 +55,20 @@ def _take(scene: Scene, incident: Incident, command: Command, until: str = "") -
     for timer in ("page", "notify"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
     paging.cancel_pending(scene, incident, keep_asked=True)
-    _responds(incident, command.by)
+    responds(incident, command.by)
     taken = f", taken over from {before}" if before and before != command.by else ""
     what = "snoozed" if until else "acknowledged"
     scene.line(incident, what, f"{command.by} has it{until} (by {command.via}){taken}{_said(command)}", by=command.by)
+    if paging.pages_people(incident.severity) and Role.COMMANDER not in incident.roles:
+        incident.roles = {**incident.roles, Role.COMMANDER: command.by}
+        scene.line(incident, "role", f"{command.by} is commander: the first to have it", by=command.by)
+    arm_reminder(scene, incident)
+
+
+def arm_reminder(scene: Scene, incident: Incident) -> None:
+    """Page again from whoever has it, should nobody do anything for the severity's time."""
     after = scene.rulebook.defaults.remind_after.get(incident.severity.name)
-    if after is not None:
+    if after is not None and incident.acked_by:
         scene.draft.timer(f"remind:{incident.key}", scene.now + after)
 
 
@@ -75,7 +85,7 @@ def _link_fault(incident: Incident, page: str, tries: int) -> str:
 
 
 def _join(scene: Scene, incident: Incident, command: Command) -> Answer:
-    _responds(incident, command.by)
+    responds(incident, command.by)
     scene.line(incident, "responds", f"{command.by} answers a page (by {command.via})", by=command.by)
     return Answer(DONE, f"{incident.acked_by} has it already; it is noted that {command.by} responds too")
 
@@ -114,7 +124,7 @@ def snooze(scene: Scene, incident: Incident, command: Command) -> Answer:
         return Answer(REFUSED, f"snooze for {show_duration(SNOOZE_MIN)} to {show_duration(SNOOZE_MAX)}, like 30m or 2h")
     incident.pageable = True
     for_ = show_duration(command.duration)
-    _take(scene, incident, command, f" for {for_}")
+    take(scene, incident, command, f" for {for_}")
     incident.snoozed_until = scene.now + command.duration
     scene.draft.timer(f"snooze:{incident.key}", incident.snoozed_until)
     scene.draft.timer(f"remind:{incident.key}", None)
@@ -123,7 +133,7 @@ def snooze(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 def assign(scene: Scene, incident: Incident, command: Command) -> Answer:
     """Pass it on: the other person is paged at once, and until they take it nobody has it."""
-    fault = _stranger(scene, command.person)
+    fault = stranger(scene, command.person)
     if fault:
         return Answer(REFUSED, fault)
     name, before = command.person, incident.acked_by
@@ -133,7 +143,7 @@ def assign(scene: Scene, incident: Incident, command: Command) -> Answer:
     scene.line(incident, "assigned", f"{command.by} gives it to {name}{taken}{_said(command)}", by=command.by)
     incident.pageable = True
     incident.last_acker = ""
-    _responds(incident, name)
+    responds(incident, name)
     paging.page_first(scene, incident, name, f"{command.by} gives it to you")
     return Answer(DONE, f"{name} is paged; nobody has it until they take it")
 
@@ -154,7 +164,7 @@ def escalate(scene: Scene, incident: Incident, command: Command) -> Answer:
 def page(scene: Scene, incident: Incident, command: Command) -> Answer:
     """Ask one more person to join, beside the escalation and whoever has it."""
     name = command.person
-    fault = _stranger(scene, name)
+    fault = stranger(scene, name)
     if fault:
         return Answer(REFUSED, fault)
     if name == incident.acked_by:
@@ -163,12 +173,12 @@ def page(scene: Scene, incident: Incident, command: Command) -> Answer:
     if any(one is not None and one.person == name and one.step > paging.LAST_STEP for one in pending):
         return Answer(DONE, f"{name} is being paged already")
     scene.line(incident, "asked", f"{command.by} asks {name} to join{_said(command)}", by=command.by)
-    _responds(incident, name)
+    responds(incident, name)
     paging.page_asked(scene, incident, name, f"{command.by} asks you to join")
     return Answer(DONE, f"{name} is paged")
 
 
-def _stranger(scene: Scene, name: str) -> str:
+def stranger(scene: Scene, name: str) -> str:
     """Return why this person cannot be paged, or ""."""
     people = scene.rulebook.people
     if not name:
@@ -180,7 +190,8 @@ def _stranger(scene: Scene, name: str) -> str:
     return "" if people[name].methods else f"{name} has no contact method in oncall.yaml"
 
 
-def _responds(incident: Incident, name: str) -> None:
+def responds(incident: Incident, name: str) -> None:
+    """Count somebody among the responders."""
     if name not in incident.responders and len(incident.responders) < RESPONDERS_MAX:
         incident.responders = (*incident.responders, name)
 

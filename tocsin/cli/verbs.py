@@ -50,16 +50,18 @@ def show_json(found: object) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
-def verb(path: str, help_: str, *given: Callable[[Any], Any], name: str | None = None) -> click.Command:
+def verb(path: str, help_: str, *given: Callable[[Any], Any], name: str | None = None, **fixed: str) -> click.Command:
     """Return the command that asks for a verb of one incident. `path` is its word in the API's address.
 
-    `given` are click's arguments and options beside INCIDENT; each fills the field of the body that has its name.
+    `given` are click's arguments and options beside INCIDENT; each fills the field of the body that has its name, and
+    `fixed` fills others.
     """
 
     def command(settings: Settings, incident: str, message: str, confirm: bool, output: str, **more: Any) -> None:
         from tocsin.remote import Remote
 
-        body = {"text": message, "confirm": confirm, **{key: value for key, value in more.items() if value is not None}}
+        body = {"text": message, "confirm": confirm, **fixed}
+        body |= {key: value for key, value in more.items() if value is not None}
         with explained():
             answer = Remote(settings).post(f"/api/v1/incidents/{incident}/{path}", body).body
         if output == "json":

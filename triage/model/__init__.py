@@ -43,6 +43,7 @@ from triage.model.kept import (
     Override,
     Overrides,
     Phase,
+    Role,
     Rules,
 )
 from triage.model.outcomes import Answer, Decision, Outcome, Reason
@@ -83,6 +84,7 @@ __all__ = [
     "Reason",
     "Rejected",
     "Result",
+    "Role",
     "Rules",
     "RulesLoaded",
     "Severity",

@@ -72,6 +72,13 @@ class Verb(enum.StrEnum):
     ASSIGN = "assign"
     ESCALATE = "escalate"
     PAGE = "page"
+    PHASE = "phase"
+    SEVERITY = "severity"
+    ROLE = "role"
+    IMPACT = "impact"
+    ETA = "eta"
+    LINK = "link"
+    MERGE = "merge"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 
@@ -82,7 +89,7 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
     about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "",
     `tries` how many wrong numbers had been tapped behind it when its choice was shown. `data` is what else a verb
-    takes, by name.
+    takes, by name: `to` a phase, severity or other incident, `role` a role, `kind` of a note, `at` a time (ms).
     """
 
     verb: Verb

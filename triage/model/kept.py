@@ -67,6 +67,14 @@ class Phase(enum.StrEnum):
 ENDED: Final = frozenset({Phase.RESOLVED, Phase.POSTMORTEM, Phase.CLOSED})
 
 
+class Role(enum.StrEnum):
+    """What somebody does for an incident; see rules/procedures/roles.md. A responder needs no role."""
+
+    COMMANDER = "commander"
+    COMMUNICATIONS = "communications"
+    SCRIBE = "scribe"
+
+
 class Incident(msgspec.Struct, array_like=True, gc=False):
     """What people respond to.
 
@@ -81,6 +89,11 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page. `quiet`
     counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not.
     `reached` is the episode, round and step of which somebody got a page last.
+
+    `impact` says whom it hurts, `eta` when it should be over (None: nobody said). `roles` are who commands,
+    communicates and writes. `spared` raised or declared it by hand and is not paged for that. `taken_at` and
+    `mitigating_at` are when it was first acknowledged and first mitigated. `links` are incidents that have to do with
+    it; `merged` became part of it, and `merged_into` is what it became part of, or "".
     """
 
     key: str
@@ -134,6 +147,15 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     quiet: int = 0
     paused: str = ""
     reached: tuple[int, ...] = ()
+    impact: str = ""
+    eta: Millis | None = None
+    roles: dict[Role, str] = {}
+    spared: str = ""
+    taken_at: Millis | None = None
+    mitigating_at: Millis | None = None
+    links: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+    merged_into: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

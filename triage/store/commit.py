@@ -141,6 +141,9 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
     cancelled = [name for name, due in changes.timers.items() if due is None]
     if cancelled:
         pipe.zrem(keys.TIMERS, *cancelled)
+    for incident, into in changes.merged.items():
+        pipe.sunionstore(keys.members(into), keys.members(into), keys.members(incident))
+        pipe.delete(keys.members(incident))
     for incident, members in changes.members.items():
         joined = [bytes.fromhex(name) for name, joins in members.items() if joins]
         left = [bytes.fromhex(name) for name, joins in members.items() if not joins]

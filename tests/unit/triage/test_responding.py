@@ -33,12 +33,16 @@ ARGUMENTS: dict[Verb, dict[str, Any]] = {
     Verb.ASSIGN: {"person": "ben"},
     Verb.PAGE: {"person": "ben"},
     Verb.NOTE: {"text": "x"},
+    Verb.SEVERITY: {"text": "x", "data": {"to": "P2"}},
+    Verb.ROLE: {"person": "ben", "data": {"role": "scribe"}},
+    Verb.IMPACT: {"text": "x"},
+    Verb.ETA: {"data": {"eta": "30m"}},
     Verb.MISTAP: {"page": "p"},
 }
 
 
 @pytest.mark.parametrize("phase", [Phase.DETECTED, Phase.TRIAGED, Phase.MONITORING, Phase.RESOLVED])
-@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb not in (Verb.PHASE, Verb.LINK, Verb.MERGE)])
 def test_each_verb_is_taken_in_its_phases_and_refused_in_words_in_the_others(verb: Verb, phase: Phase) -> None:
     stage = down()
     if phase is not Phase.DETECTED:

@@ -1,0 +1,13 @@
+"""`tocsin incident phase`: bring an incident into another phase."""
+
+from __future__ import annotations
+
+import click
+
+from tocsin.cli.verbs import verb
+
+command = verb(
+    "phase",
+    "Bring an incident into another phase: triaged, mitigating, monitoring, resolved, postmortem or closed.",
+    click.argument("to"),
+)
