@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.triage.stage import Stage
-from triage.model import HOUR, Answer, Command, Ending, Incident, Phase, Result, Severity, Verb
+from triage.model import Answer, Command, Incident, Phase, Verb
 
 
 def two(first: str = "critical", second: str = "critical") -> tuple[Stage, str, str]:
