@@ -22,7 +22,7 @@ from triage.silence import Gate, Silence, Silences, Waiting, Words
 WAITING_MAX: Final = 1_000
 """How many things one owner sets going at once; what waits besides looks each minute."""
 GATE_MAX: Final = 1_000
-"""How many sources one inhibition remembers for one combination of labels."""
+"""How many sources one inhibition remembers for one combination of labels; with more, those that fire no more go."""
 LOOK_AGAIN: Final[Millis] = MINUTE
 RECHECK: Final[Millis] = 5 * MINUTE
 """How often what waits for something without a known end is looked at, should no word of its end come."""
@@ -168,8 +168,7 @@ def _firing_of(scene: Scene, gate: str, but: str) -> str:
     """Return the fingerprint of a source behind a gate that fires, or ""."""
     known = cast("Gate | None", scene.draft.get((GATE, gate)))
     for one in known.members if known is not None else ():
-        alert = scene.draft.alert(one)
-        if one != but and alert is not None and alert.state in _FIRES:
+        if one != but and _fires(scene, one):
             return one
     return ""
 
@@ -220,8 +219,17 @@ def is_service_gate(gate: str) -> bool:
 def _enter(scene: Scene, gate: str, member: str) -> None:
     known = cast("Gate | None", scene.draft.get((GATE, gate)))
     members = known.members if known is not None else ()
-    if member not in members and len(members) < GATE_MAX:
+    if member in members:
+        return
+    if len(members) >= GATE_MAX and not is_service_gate(gate):
+        members = tuple(one for one in members if _fires(scene, one))
+    if len(members) < GATE_MAX:
         scene.draft.put((GATE, gate), Gate((*members, member)))
+
+
+def _fires(scene: Scene, fingerprint: str) -> bool:
+    alert = scene.draft.alert(fingerprint)
+    return alert is not None and alert.state in _FIRES
 
 
 def _leave(scene: Scene, gate: str, member: str) -> None:
@@ -259,7 +267,7 @@ def _depending(scene: Scene, labels: Mapping[str, str], fingerprint: str, severi
 
 def wait_for(scene: Scene, found: Quiet, timer: str) -> Millis:
     """Look again when what holds it back ends, or changes. Return when at the latest."""
-    listed = _list(scene, found.owner, timer)
+    listed = _list(scene, found, timer)
     again = scene.now + (RECHECK if listed else LOOK_AGAIN)
     if found.until is not None and found.until > scene.now:
         again = found.until if listed else min(found.until, again)
@@ -267,14 +275,17 @@ def wait_for(scene: Scene, found: Quiet, timer: str) -> Millis:
     return again
 
 
-def _list(scene: Scene, owner: str, timer: str) -> bool:
-    known = cast("Waiting | None", scene.draft.get((WAITING, owner)))
-    names = known.names if known is not None else ()
-    if timer in names:
-        return True
-    if len(names) >= WAITING_MAX:
-        return False
-    scene.draft.put((WAITING, owner), Waiting((*names, timer)))
+def _list(scene: Scene, found: Quiet, timer: str) -> bool:
+    known = cast("Waiting | None", scene.draft.get((WAITING, found.owner)))
+    over = known is None or (known.until is not None and known.until <= scene.now)
+    names = known.names if known is not None and not over else ()
+    if timer not in names:
+        if len(names) >= WAITING_MAX:
+            return False
+        names = (*names, timer)
+    waiting = Waiting(names, found.until)
+    if waiting != known:
+        scene.draft.put((WAITING, found.owner), waiting)
     return True
 
 

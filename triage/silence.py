@@ -53,9 +53,13 @@ class Silences(msgspec.Struct, array_like=True, gc=False):
 
 
 class Waiting(msgspec.Struct, array_like=True, gc=False):
-    """The timers that are set to now when what holds something back changes: `hold:…` of alerts, `quiet:…`."""
+    """The timers that are set to now when what holds something back changes: `hold:…` of alerts, `quiet:…`.
+
+    They are due by themselves at `until`, where that is known; from then on those listed wait no longer.
+    """
 
     names: tuple[str, ...] = ()
+    until: Millis | None = None
 
 
 class Gate(msgspec.Struct, array_like=True, gc=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.triage.quiet_stage import SERVICES, expire, silence, staged
 from tests.unit.triage.stage import FILES, START, Stage, alert
 from tests.unit.triage.test_decide_model import snapshot
@@ -181,6 +183,29 @@ def test_a_low_incident_of_a_needed_service_inhibits_nothing() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ many, and replay
+
+
+def test_a_mute_forgets_each_day_what_waited_for_it_the_day_before() -> None:
+    stage = staged("mutes: {nights: {matchers: ['service=\"shop\"'], unless: office}}")
+    for day in range(3):
+        stage.minutes(9 * 60)  # 19:00
+        stage.fires(instance=str(day))
+        waiting = stage.memory.get(("waiting", "mute/nights"))
+        assert len(waiting.names) == 1, "what waited before is not among it"  # type: ignore[union-attr]
+        stage.minutes(15 * 60)  # 10:00
+        stage.ends(instance=str(day))
+
+
+def test_sources_that_are_long_forgotten_do_not_keep_new_ones_from_inhibiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("triage.quiet.GATE_MAX", 3)
+    stage = staged(NODE)
+    for number in range(3):
+        stage.fires("NodeDown", node="n1", service="nodes", instance=str(number))
+    stage.minutes(10 * 24 * 60)  # and never a word of their end
+    assert stage.fires("Down", node="n1").outcome is Outcome.OPENED
+    stage.ends("Down", node="n1")
+    stage.fires("NodeDown", node="n1", service="nodes", instance="new")
+    assert stage.fires("Slow", node="n1").outcome is Outcome.INHIBITED
 
 
 def test_ten_thousand_alerts_under_one_silence_stay_bounded_and_page_once() -> None:
