@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from triage import pausing, quiet
-from triage.memory import ALERT, CROWD, DETAILS, GATE, INCIDENT, Key, Memory, Missing
+from triage.memory import ALERT, DETAILS, GATE, INCIDENT, Key, Memory, Missing
 from triage.model import Alert, Details, Entry, Events, Incident
 from triage.rulebook import Rulebook
 from triage.silence import Crowd, Gate
@@ -24,9 +24,20 @@ def known_in(memory: Memory, key: Key) -> msgspec.Struct | None:
 def of_crowds(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
     """Name what is looked at to tell whether the incidents of due timers are silenced."""
     for name in due:
-        crowd = known_in(memory, (CROWD, name.partition(":")[2]))
+        yield from ((family, one) for one in _crowd(name.partition(":")[2], memory))
+
+
+def parts_of(key: str, memory: Memory) -> Iterator[Key]:
+    """Name the parts of an incident's firing alerts."""
+    incident = known_in(memory, (INCIDENT, key))
+    return pausing.parts_of(incident) if isinstance(incident, Incident) else iter(())
+
+
+def _crowd(key: str, memory: Memory) -> Iterator[str]:
+    for part in parts_of(key, memory):
+        crowd = known_in(memory, part)
         if isinstance(crowd, Crowd):
-            yield from ((family, one) for one in crowd.members)
+            yield from crowd.members
 
 
 def of_gates(family: str, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
@@ -57,8 +68,7 @@ def _of_timers(due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterat
     for name in due:
         kind, _, what = name.partition(":")
         yield from _of_incident(what, memory)
-        crowd = known_in(memory, (CROWD, what))
-        for fingerprint in crowd.members if isinstance(crowd, Crowd) else (what,) if kind == "hold" else ():
+        for fingerprint in (what,) if kind == "hold" else _crowd(what, memory):
             alert, details = known_in(memory, (ALERT, fingerprint)), known_in(memory, (DETAILS, fingerprint))
             if isinstance(alert, Alert) and isinstance(details, Details):
                 event = pausing.as_event(fingerprint, details)

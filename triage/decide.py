@@ -215,6 +215,8 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         incident = known_in(memory, (INCIDENT, key)) if family == EFFECT else None
         if isinstance(incident, Incident):
             yield from ((EFFECT, effect) for effect in incident.pending)
+        elif family == CROWD:
+            yield from ahead.parts_of(key, memory)
         elif family != EFFECT:
             yield (family, key)
 

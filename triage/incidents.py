@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triage import paging, pausing, quiet, telling
-from triage.memory import CROWD, DETAILS, GROUP, INCIDENT, TALLY
+from triage.memory import DETAILS, GROUP, INCIDENT, TALLY
 from triage.model import (
     ENDED,
     Alert,
@@ -333,7 +333,8 @@ def forget(scene: Scene, incident: Incident) -> None:
             scene.draft.put((GROUP, known.group), None)
         scene.draft.put((INCIDENT, key), None)
         scene.draft.put((TALLY, key), None)
-        scene.draft.put((CROWD, key), None)
+        for part in pausing.parts_of(known):
+            scene.draft.put(part, None)
 
 
 def still_firing(alert: Alert | None) -> bool:

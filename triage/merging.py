@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from triage import incidents, paging, pausing, quiet, raises, responding, telling
-from triage.memory import CROWD, EFFECT, GROUP, TALLY
+from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
 from triage.scene import Scene
-from triage.silence import Crowd
 from triage.tally import Tally
 
 MERGED_MAX: Final = 50
@@ -154,7 +153,7 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     into.mitigating_at = _first(into.mitigating_at, gone.mitigating_at)
     into.human_at = into.changed_at = scene.now
     into.merged = (*into.merged, gone.key, *gone.merged)
-    _add_crowds(scene, gone, into)
+    pausing.merge(scene, gone, into)
     _add_tallies(scene, gone, into)
 
 
@@ -164,15 +163,6 @@ def _union(one: Iterable[_T], other: Iterable[_T], most: int) -> tuple[_T, ...]:
 
 def _first(one: Millis | None, other: Millis | None) -> Millis | None:
     return min((at for at in (one, other) if at is not None), default=None)
-
-
-def _add_crowds(scene: Scene, gone: Incident, into: Incident) -> None:
-    members: tuple[str, ...] = ()
-    for one in (into, gone):
-        crowd: Crowd | None = scene.draft.get((CROWD, one.key))
-        members = _union(members, crowd.members if crowd is not None else (), pausing.CROWD_MAX)
-    if members:
-        scene.draft.put((CROWD, into.key), Crowd(members))
 
 
 def _add_tallies(scene: Scene, gone: Incident, into: Incident) -> None:
@@ -197,8 +187,7 @@ def _end(scene: Scene, gone: Incident, into: Incident, by: str) -> None:
     for kind in TIMERS:
         scene.draft.timer(f"{kind}:{gone.key}", None)
     scene.draft.merge(gone.key, into.key)
-    for family in (CROWD, TALLY):
-        scene.draft.put((family, gone.key), None)
+    scene.draft.put((TALLY, gone.key), None)
     gone.phase = Phase.CLOSED
     gone.resolved_at = scene.now if gone.resolved_at is None else gone.resolved_at
     gone.resolved_by = gone.resolved_by or by

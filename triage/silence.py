@@ -69,6 +69,6 @@ class Gate(msgspec.Struct, array_like=True, gc=False):
 
 
 class Crowd(msgspec.Struct, array_like=True, gc=False):
-    """The fingerprints of the alerts of an incident that fire and did not join it silenced; the first ones only."""
+    """One part of the alerts of an incident that fire and did not join it silenced; see `triage.pausing`."""
 
     members: tuple[str, ...] = ()

@@ -87,7 +87,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     gave the title. `lead_why` says why the lead is paged first ("": they had it last). `snoozed_until`: acknowledged
     only until then. `responders` took it, were given it or were asked to join; `added` counts those asked to join.
     `answered` holds the pages whose links were used, `mistaps` counts wrong numbers by page. `quiet`
-    counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not.
+    counts alerts that joined silenced and still are; `paused` says why paging pauses, "" where it does not. `parts`
+    tells which parts of its firing alerts were ever made (`triage.pausing`).
     `reached` is the episode, round and step of which somebody got a page last.
 
     `impact` says whom it hurts, `eta` when it should be over (None: nobody said). `roles` are who commands,
@@ -156,6 +157,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     links: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     merged_into: str = ""
+    parts: int = 0
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
