@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from triage import pausing, quiet
-from triage.memory import ALERT, DETAILS, GATE, INCIDENT, Key, Memory, Missing
+from triage.memory import ALERT, DETAILS, GATE, INCIDENT, STORM, Key, Memory, Missing
 from triage.model import Alert, Details, Entry, Events, Incident
 from triage.rulebook import Rulebook
 from triage.silence import Crowd, Gate
+from triage.storm import Storm
 
 
 def known_in(memory: Memory, key: Key) -> msgspec.Struct | None:
@@ -38,6 +39,14 @@ def _crowd(key: str, memory: Memory) -> Iterator[str]:
         crowd = known_in(memory, part)
         if isinstance(crowd, Crowd):
             yield from crowd.members
+
+
+def of_storms(due: Sequence[str], memory: Memory) -> Iterator[Key]:
+    """Name what storm pages look at to tell whether they still stand for it."""
+    for name in due:
+        storm = known_in(memory, (STORM, name.partition(":")[2]))
+        if isinstance(storm, Storm):
+            yield from ((INCIDENT, one) for one in storm.members)
 
 
 def of_gates(family: str, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:

@@ -202,6 +202,8 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         yield from ahead.of_crowds(family, due, memory)
     if family in (ALERT, GATE, WAITING):
         yield from ahead.of_gates(family, entry, due, rulebook, memory)
+    if family == INCIDENT:
+        yield from ahead.of_storms(due, memory)
     if family not in (INCIDENT, TALLY, EFFECT, CROWD):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]

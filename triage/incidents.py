@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triage import paging, pausing, quiet, telling
-from triage.memory import DETAILS, GROUP, INCIDENT, TALLY
+from triage.memory import DETAILS, GROUP, INCIDENT, STORM, TALLY
 from triage.model import (
     ENDED,
     Alert,
@@ -335,6 +335,8 @@ def forget(scene: Scene, incident: Incident) -> None:
         scene.draft.put((TALLY, key), None)
         for part in pausing.parts_of(known):
             scene.draft.put(part, None)
+        if known.stands_for:
+            scene.draft.put((STORM, key), None)
 
 
 def still_firing(alert: Alert | None) -> bool:

@@ -29,6 +29,7 @@ from triage.model import (
 )
 from triage.roster import Heartbeat, Roster
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
+from triage.storm import Budget, Storm
 from triage.tally import Tally
 
 ALERT: Final = "alert"
@@ -45,6 +46,8 @@ SILENCES: Final = "silences"
 WAITING: Final = "waiting"
 GATE: Final = "gate"
 CROWD: Final = "crowd"
+BUDGET: Final = "budget"
+STORM: Final = "storm"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -64,6 +67,8 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     WAITING: Waiting,
     GATE: Gate,
     CROWD: Crowd,
+    BUDGET: Budget,
+    STORM: Storm,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

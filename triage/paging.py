@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import overrides, own_steps, pausing, quiet, telling
+from triage import overrides, own_steps, pausing, quiet, storms, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -51,6 +51,7 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         return
     incident.episode += 1
     incident.round, incident.step, incident.paged, incident.spared = 0, -1, False, ""
+    incident.storm = ""
     let_go(scene, incident)
     incident.page_at = scene.now + wait
     scene.draft.timer(f"page:{incident.key}", incident.page_at)
@@ -155,7 +156,7 @@ def fire(scene: Scene, incident: Incident) -> None:
     if due > scene.now:  # moved by what fired before it in the same tick
         scene.draft.timer(f"page:{incident.key}", due)
         return
-    if _pauses(scene, incident):
+    if _pauses(scene, incident) or storms.stands(scene, incident):
         return
     late = scene.now - due
     late = late if late > LATE_AFTER else 0
@@ -296,6 +297,8 @@ def _page(
     person = scene.rulebook.people.get(name)
     if person is None or method >= len(person.methods):
         return 0
+    if after is None and not method and step <= LAST_STEP and storms.withholds(scene, incident, name, step):
+        return 1  # a storm page reaches them instead
     if person.high and after is None:
         return sum(_page(scene, incident, name, step, late, why, one.method, one.after) for one in person.high)
     page_id = key_of(
@@ -309,6 +312,8 @@ def _page(
         str(method),
     )
     facts = telling.facts_of(incident, f"{person.display or name}, {why}")
+    if incident.stands_for:
+        facts["text"] = storms.words(scene, incident)
     if late:
         facts["late"] = f"{late // MINUTE} min"
     effect = Effect(

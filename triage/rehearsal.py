@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
+from triage import turns
 from triage.decide import decide
 from triage.memory import EFFECT, INCIDENT, THE_RULES, Changes, DictMemory
 from triage.model import (
@@ -31,7 +32,6 @@ from triage.model import (
     Verb,
 )
 from triage.rulebook import Rulebook, compile_files
-from triage.timers import LIMIT
 
 TICKS_MAX: Final = 100_000
 """A rehearsal that ticks this often without coming to rest is a fault in triage, and says so."""
@@ -133,7 +133,7 @@ class Rehearsal:
     def _decide(self, body: Body) -> str:
         entry = Entry(f"{self.now}-{len(self.entries)}", self.now, body)
         self.entries.append(entry)
-        due = self.memory.due(self.now, LIMIT) if isinstance(body, Tick) else ()
+        due = turns.due(self.memory, self.now) if isinstance(body, Tick) else ()
         changes: Changes = decide(self.memory, entry, self._rulebook, due)
         self.memory.apply(changes)
         self.decisions.update(changes.decisions)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences, telling
+from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences, storms, telling
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
-
-LIMIT: Final = 256
-"""How many timers one tick fires; another tick follows while more are due."""
 
 
 def fire(scene: Scene, name: str) -> None:
@@ -33,6 +30,11 @@ def fire(scene: Scene, name: str) -> None:
 def _settle(scene: Scene, incident: Incident) -> None:
     if incident.phase is Phase.MONITORING:
         incidents.resolve(scene, incident, "quiet for its settle time", "")
+
+
+def _storm(scene: Scene, incident: Incident) -> None:
+    if storms.is_over(scene, incident):
+        incidents.resolve(scene, incident, "all that it stood for is taken or over", "")
 
 
 def _forget(scene: Scene, incident: Incident) -> None:
@@ -106,6 +108,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "snooze": paging.wake,
     "quiet": paging.resume,
     "after": raises.fire,
+    "storm": _storm,
     "settle": _settle,
     "forget": _forget,
 }

@@ -18,6 +18,7 @@ from typing import Final, cast
 import redis
 import structlog
 
+from triage import turns
 from triage.decide import SKEW_MAX, VERSION, alike, decide, needs, now_of, then_needs
 from triage.memory import GROUP, INCIDENT, THE_LEDGER, THE_META, THE_RULES, Changes, Key, Missing
 from triage.model import Entry, Events, Group, Meta, Millis, Rules, RulesLoaded, Tick
@@ -26,7 +27,6 @@ from triage.store import checkpoint, journal, keys, retention
 from triage.store.client import BLOCK_S
 from triage.store.commit import Cursor, Fenced, commit, order_of
 from triage.store.memory import Batch, Cache
-from triage.timers import LIMIT
 from workers.flight import Launch, Threaded
 from workers.lines import write_lines
 
@@ -323,12 +323,20 @@ class Drain:
         return True
 
     def _due(self, entry: Entry) -> list[str]:
-        """Return the timers that this tick fires: those due by its time, soonest first."""
+        """Return the timers that this tick fires, of those due by its time."""
         if not isinstance(entry.body, Tick):
             return []
         self._load_missing({THE_META})
         now = now_of(entry, cast("Meta | None", self._cache.get(THE_META)))
-        names = cast("list[bytes]", self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=LIMIT))
+        names = self._timers_due(now, turns.LIMIT + 1)
+        if len(names) > turns.LIMIT:
+            names = self._timers_due(now, turns.LOOK)
+        self._load_missing(set(turns.reads(names)))
+        return turns.pick(names, self._cache)
+
+    def _timers_due(self, now: Millis, limit: int) -> list[str]:
+        """Return the names of timers due by `now`, soonest first."""
+        names = cast("list[bytes]", self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=limit))
         return [name.decode() for name in names]
 
     def _decide(self, entries: list[Entry], due: list[str]) -> Changes:

@@ -95,6 +95,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     communicates and writes. `spared` raised or declared it by hand and is not paged for that. `taken_at` and
     `mitigating_at` are when it was first acknowledged and first mitigated. `links` are incidents that have to do with
     it; `merged` became part of it, and `merged_into` is what it became part of, or "".
+    `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
+    that it ever stood for.
     """
 
     key: str
@@ -158,6 +160,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     merged: tuple[str, ...] = ()
     merged_into: str = ""
     parts: int = 0
+    storm: str = ""
+    stands_for: int = 0
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

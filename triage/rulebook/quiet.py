@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from triage.model import HOUR, Millis, Severity
+from triage.rulebook.budgets import OFFICE, DigestShape, StormLimits, StormShape, storm_limits
 from triage.rulebook.intervals import Piece
 from triage.rulebook.matcher import Matcher, MatcherError, parse_matchers
 from triage.rulebook.problems import Problem, closest
@@ -135,6 +136,8 @@ class QuietFile(Shape):
     inhibitions: dict[str, InhibitionShape] = Field(default_factory=dict, description="Name → what inhibits what.")
     depends_on: bool = Field(False, description="Inhibit what needs a service that has an open P0 or P1 incident.")
     tokens: dict[str, SilencerShape] = Field(default_factory=dict, description="Name → a token that only silences.")
+    storm: StormShape = Field(default_factory=StormShape, description="The page budget of each person.")
+    digest: DigestShape = Field(default_factory=DigestShape, description="When what wakes nobody is told.")
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -175,6 +178,8 @@ class QuietRules(msgspec.Struct, frozen=True):
     depends_on: bool = False
     upstream: dict[str, tuple[str, ...]] = {}
     silencers: dict[str, Silencer] = {}
+    storm: StormLimits = StormLimits()
+    digest_window: str = OFFICE
 
 
 @lru_cache(maxsize=1_024)
@@ -250,6 +255,8 @@ class _Compiler:
             depends_on=shape.depends_on,
             upstream={name: needed for name, needed in upstream.items() if needed},
             silencers={name: self._silencer(name, one) for name, one in shape.tokens.items()},
+            storm=self._storm(shape.storm),
+            digest_window=self._window(shape.digest.window),
         )
 
     def fault(self, place: Path, message: str, hint: str = "", severity: Any = "error", **where: Any) -> None:
@@ -358,6 +365,19 @@ class _Compiler:
         if any(person.token_sha256 == digest for person in self.people.values()):
             self.fault((*place, "token_sha256"), "a person signs in with this token", "make another one")
         return Silencer(name, digest, shape.longest)
+
+    def _storm(self, shape: StormShape) -> StormLimits:
+        try:
+            return storm_limits(shape)
+        except ValueError as error:
+            self.fault(("storm", "within"), str(error), "for example within: 10m")
+            return StormLimits()
+
+    def _window(self, name: str) -> str:
+        if name != OFFICE and name not in self.intervals:
+            hint = closest(name, self.intervals) or "define it in severity.yaml under time_intervals:"
+            self.fault(("digest", "window"), f'there is no time interval "{name}"', hint)
+        return name
 
     def _needed(self, name: str) -> tuple[str, ...]:
         """Return all services that a service needs, nearest first, without itself."""

@@ -9,13 +9,13 @@ from typing import Any, Final, cast
 import msgspec
 import redis
 
+from triage import turns
 from triage.decide import VERSION, decide, now_of
 from triage.memory import THE_LEDGER, THE_META, THE_RULES, Changes, DictMemory
 from triage.model import Ledger, Meta, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.store import checkpoint, journal, keys
 from triage.store.commit import GENESIS, Cursor, encode
-from triage.timers import LIMIT
 
 PAGE: Final = 500
 TRIES: Final = 20
@@ -105,7 +105,7 @@ class _Replay:
             due: list[str] = []
             if isinstance(entry.body, Tick):
                 meta = cast("Meta | None", self.memory.get(THE_META))
-                due = self.memory.due(now_of(entry, meta), LIMIT)
+                due = turns.due(self.memory, now_of(entry, meta))
             changes = decide(self.memory, entry, self._rulebook, due)
             self.memory.apply(changes)
             total.absorb(changes)

@@ -163,7 +163,7 @@ class LongNight(RuleBasedStateMachine):
         for incident in self.stage.incidents:
             if incident.phase in ENDED or incident.phase is Phase.MONITORING or not incident.pageable:
                 continue
-            assert incident.firing > 0, incident
+            assert incident.firing > 0 or incident.stands_for, incident
             if incident.severity <= Severity.P1 and not incident.acked_by and incident.page_at is None:
                 last = [line.what for line in self.stage.lines(incident.key)]
                 text = " ".join(line.text for line in self.stage.lines(incident.key))

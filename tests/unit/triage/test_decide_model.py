@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.unit.triage.stage import FILES, START, Stage, alert
-from triage import timers
+from triage import timers, turns
 from triage.decide import decide
 from triage.memory import INCIDENT, THE_LEDGER, Changes, DictMemory
 from triage.model import (
@@ -32,7 +32,6 @@ from triage.model import (
     rules_digest,
 )
 from triage.rulebook import EMPTY, compile_files
-from triage.timers import LIMIT
 
 NAMES = st.sampled_from(["Down", "Slow", "ReplicaDown", "Pod", "Noise"])
 SERVICES = st.sampled_from(["shop", "search"])
@@ -47,7 +46,7 @@ class Watched(Stage):
 
     def _decide(self, body: Body) -> str:
         entry = Entry(f"{self.now}-{len(self.entries)}", self.now, body)
-        due = self.memory.due(self.now, LIMIT) if isinstance(body, Tick) else ()
+        due = turns.due(self.memory, self.now) if isinstance(body, Tick) else ()
         before = snapshot(self.memory)
         first = decide(self.memory, entry, self._rulebook, due)
         second = decide(self.memory, entry, self._rulebook, due)
@@ -179,7 +178,7 @@ class Night(RuleBasedStateMachine):
             return
         memory, rulebook = DictMemory(), compile_files(FILES)
         for entry in self.stage.entries:
-            due = memory.due(max(entry.at, START), LIMIT) if isinstance(entry.body, Tick) else ()
+            due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
             memory.apply(decide(memory, entry, rulebook, due))
             rules = memory.get(("rules", ""))
             if rules is not None and rules.files:  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from tests.unit.triage.stage import FILES, START, alert
 from tests.unit.triage.test_decide_model import INSTANCES, NAMES, SERVICES, WORDS, Night, Watched, snapshot
-from triage import silences
+from triage import silences, turns
 from triage.decide import decide
 from triage.memory import ALERT, DETAILS, DictMemory
 from triage.model import (
@@ -30,7 +30,6 @@ from triage.model import (
 )
 from triage.rulebook import compile_files
 from triage.silence import Words
-from triage.timers import LIMIT
 
 QUIET = {
     **FILES,
@@ -152,7 +151,7 @@ class QuietNight(Night):
             return
         memory, rulebook = DictMemory(), compile_files(QUIET)
         for entry in self.stage.entries:
-            due = memory.due(max(entry.at, START), LIMIT) if isinstance(entry.body, Tick) else ()
+            due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
             memory.apply(decide(memory, entry, rulebook, due))
             rules = memory.get(("rules", ""))
             if rules is not None and rules.files:  # type: ignore[attr-defined]

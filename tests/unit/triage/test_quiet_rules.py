@@ -7,7 +7,7 @@ import pytest
 from tests.unit.triage.quiet_stage import SERVICES, expire, silence, staged
 from tests.unit.triage.stage import FILES, START, Stage, alert
 from tests.unit.triage.test_decide_model import snapshot
-from triage import quiet
+from triage import quiet, turns
 from triage.decide import decide
 from triage.memory import DictMemory
 from triage.model import (
@@ -18,7 +18,6 @@ from triage.model import (
     Verb,
 )
 from triage.rulebook import compile_files
-from triage.timers import LIMIT
 
 # ------------------------------------------------------------------------------------------ quiet.yaml: by the clock
 
@@ -236,7 +235,7 @@ def test_history_with_silences_replays() -> None:
     stage.minutes(90)
     memory, rulebook = DictMemory(), stage._rulebook
     for entry in stage.entries:
-        due = memory.due(max(entry.at, START), LIMIT) if isinstance(entry.body, Tick) else ()
+        due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
         memory.apply(decide(memory, entry, rulebook, due))
     assert snapshot(memory) == snapshot(stage.memory)
 
