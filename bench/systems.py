@@ -237,6 +237,7 @@ def tocsin(folder: Path) -> Iterator[Tocsin]:
         "policies: {default: {rounds: 3, steps: [{notify: you, wait: 5m}]}}\n"
         "operators: [you]\nlast_resort: [you]\n"
     )
+    (rules / "quiet.yaml").write_text("storm: {pages: 1000, at_once: 1000}\n")  # each page is measured
     words = [sys.executable, "-m", "tocsin", "up", "--storage.path", str(storage), "--rules.path", str(rules)]
     words += ["--web.listen-address", "127.0.0.1:0", "--log.format", "json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}

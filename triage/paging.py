@@ -272,6 +272,8 @@ def _last_resort(scene: Scene, incident: Incident, policy: Policy, late: Millis,
             reached = sum(_page(scene, incident, name, LAST_STEP, late, f"last resort: {why}") for name in people)
     if not reached:
         scene.line(incident, "unreachable", f"{why}, and nobody in oncall.yaml has a contact method")
+    if incident.storm:  # the storm page comes to the last resort for all that it stands for
+        return
     telling.tell_operator(
         scene,
         f"exhausted:{incident.key}:{incident.episode}",

@@ -141,8 +141,10 @@ def stands(scene: Scene, incident: Incident) -> bool:
     incident.storm = ""
     if incident.severity is Severity.P0 or storm is None or storm.phase in ENDED:
         return False
-    if not storm.acked_by and storm.page_at is None:  # it came to the last resort: the incident goes on by itself
-        return False
+    if not storm.acked_by and storm.page_at is None:
+        incident.storm, incident.page_at = known, None
+        scene.line(incident, "exhausted", f"the storm page {short(known)} came to the last resort for it")
+        return True
     until = _until(scene, storm)
     if until <= scene.now:
         incident.lead, incident.lead_why = storm.acked_by, f"took the storm page {short(known)}"
