@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from ingest.stats import BUCKETS_S, DoorStats
 from tocsin import __version__
 from triage.model import Ending, Incident, Millis, Rules
-from triage.store import queries, standing, watching
+from triage.store import checks, queries, standing, watching
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 WORKER_SILENT_MS: Final[Millis] = 30_000
@@ -52,6 +52,7 @@ async def scrape(client: queries.Client, stats: DoorStats) -> bytes:
         *_incidents(incidents),
         *_workers(workers, now),
         *_audits(await watching.reports(client)),
+        *_checks(await checks.standings(client)),
         *_door(stats),
     ]
     registry = CollectorRegistry(auto_describe=False)
@@ -152,6 +153,25 @@ def _audits(reports: dict[str, watching.Report]) -> Iterator[Metric]:
         if report.ping_at is not None:
             pings.add_metric([machine], report.ping_at / 1000)
     yield from (passed, known, rounds, path, pings)
+
+
+def _checks(standings: dict[str, checks.Standing]) -> Iterator[Metric]:
+    """Yield how own checks stand; the rules bound how many there are."""
+    up = GaugeMetricFamily("tocsin_check_success", "1 if the last look of a check passed.", labels=["check"])
+    at = GaugeMetricFamily("tocsin_check_timestamp_seconds", "When a check was last looked at.", labels=["check"])
+    took = GaugeMetricFamily("tocsin_check_duration_seconds", "How long the last look took.", labels=["check"])
+    ends = GaugeMetricFamily("tocsin_check_certificate_end_seconds", "When its certificate ends.", labels=["check"])
+    looks = CounterMetricFamily("tocsin_check_looks", "Looks of a check.", labels=["check"])
+    failures = CounterMetricFamily("tocsin_check_failures", "Looks of a check that failed.", labels=["check"])
+    for name, one in standings.items():
+        up.add_metric([name], not one.failing)
+        at.add_metric([name], one.at / 1000)
+        took.add_metric([name], one.took / 1000)
+        looks.add_metric([name], one.looks)
+        failures.add_metric([name], one.failures)
+        if one.expires_at is not None:
+            ends.add_metric([name], one.expires_at / 1000)
+    yield from (up, at, took, ends, looks, failures)
 
 
 def _door(stats: DoorStats) -> Iterator[Metric]:

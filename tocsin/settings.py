@@ -257,10 +257,17 @@ class Settings:
         _number(1, 64),
         scope=frozenset({WORK}),
     )
+    work_probers: int = _setting(
+        "work.probers",
+        "1",
+        "Processes that make the looks of checks.yaml, on this machine; 0 leaves them to others.",
+        _number(0, 8),
+        scope=frozenset({WORK}),
+    )
     outbound_allow: str = _setting(
         "outbound.allow",
         "",
-        "Private networks that webhooks may reach, separated by commas; link-local ones never.",
+        "Private networks that webhooks and checks may reach, separated by commas; link-local ones never.",
         _networks,
         scope=frozenset({WORK}),
         shown="(none)",

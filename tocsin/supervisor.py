@@ -58,12 +58,9 @@ def listen(address: Address, patience_s: float = BIND_PATIENCE_S) -> socket.sock
 
 
 def work_children(settings: Settings, environment: dict[str, str]) -> list[Child]:
-    """Return the processes of one `tocsin work`: one that decides, and some that tell people."""
-    drain = Child(WORK, ["tocsin", "work", "--only", "drain"], environment)
-    return [
-        drain,
-        *(Child(WORK, ["tocsin", "work", "--only", "deliver"], environment) for _ in range(settings.work_deliverers)),
-    ]
+    """Return the processes of one `tocsin work`: one that decides, some that tell people, one that looks around."""
+    roles = ["drain", *["deliver"] * settings.work_deliverers, *["probe"] * settings.work_probers]
+    return [Child(WORK, ["tocsin", "work", "--only", role], environment) for role in roles]
 
 
 def watch_child(environment: dict[str, str]) -> Child:

@@ -15,16 +15,20 @@ from workers import run as processes
 
 DRAIN: Final = "drain"
 DELIVER: Final = "deliver"
+PROBE: Final = processes.PROBE
 ARCHIVE: Final = "archive"
 
 
 def run(settings: Settings, role: str) -> None:
-    """Run one worker process, `drain` or `deliver`, until SIGTERM. Raises trust.Refused."""
+    """Run one worker process, `drain`, `deliver` or `probe`, until SIGTERM. Raises trust.Refused."""
     asyncio.run(trust_store(settings))
     if role == DRAIN:
         processes.drain_process(settings.redis_url, retention_of(settings))
+        return
+    outbound.allow(filter(None, settings.outbound_allow.split(",")))
+    if role == PROBE:
+        processes.probe_process(settings.redis_url, environment.lookup)
     else:
-        outbound.allow(filter(None, settings.outbound_allow.split(",")))
         secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
         processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret)
 

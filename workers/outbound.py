@@ -192,14 +192,21 @@ def _broken(fault: Any, sent: bool) -> Delivery:
         return Delivery(Ending.GIVE_UP, str(fault))
     if sent:
         return Delivery(Ending.TRY_AGAIN, "it may have been taken, but no answer came", ambiguous=True)
+    return Delivery(Ending.TRY_AGAIN, why_unreached(fault))
+
+
+def why_unreached(fault: Any) -> str:
+    """Return why no connection came to be, as a phrase for people."""
+    if isinstance(fault, Forbidden):
+        return str(fault)
     if isinstance(fault, ssl.SSLCertVerificationError):
-        return Delivery(Ending.TRY_AGAIN, f"the certificate was not accepted: {fault.verify_message}")
+        return f"the certificate was not accepted: {fault.verify_message}"
     if isinstance(fault, ssl.SSLError):
-        return Delivery(Ending.TRY_AGAIN, "TLS failed; is it the right port?")
+        return "TLS failed; is it the right port?"
     if isinstance(fault, socket.gaierror):
-        return Delivery(Ending.TRY_AGAIN, "the host name does not resolve")
+        return "the host name does not resolve"
     if isinstance(fault, TimeoutError):
-        return Delivery(Ending.TRY_AGAIN, "the connection was not taken in time")
+        return "the connection was not taken in time"
     if isinstance(fault, ConnectionRefusedError):
-        return Delivery(Ending.TRY_AGAIN, "the connection was refused")
-    return Delivery(Ending.TRY_AGAIN, f"it cannot be reached: {getattr(fault, 'strerror', '') or type(fault).__name__}")
+        return "the connection was refused"
+    return f"it cannot be reached: {getattr(fault, 'strerror', '') or type(fault).__name__}"

@@ -22,9 +22,12 @@ from workers import jobs
 from workers.channel import load
 from workers.deliver import Deliver
 from workers.drain import Drain
+from workers.prober import Prober
 from workers.secrets import Lookup
 from workers.sweeper import Sweeper
 
+PROBE: Final = "probe"
+"""The role of a process that looks at what checks.yaml names."""
 SLICE_S: Final = 60.0
 """How long a drain works before it hands over, in seconds."""
 PUMP_S: Final = 60.0
@@ -66,6 +69,21 @@ def deliver_process(
     stopping = threading.Event()
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret))
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
+
+
+def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> None:
+    """Make the looks of checks.yaml that are due in the store at `url` until SIGTERM or SIGINT. Call it in the main
+    thread. `lookup` finds the secrets of addresses and headers.
+    """
+    stopping = threading.Event()
+    name = process_name(PROBE)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    sweeper = Sweeper(connect(url), clock, name, PROBE, stopping)
+    sweeper.start()
+    Prober(connect(url), clock, lookup, name).run(stopping)
+    sweeper.join(timeout=5)
+    log.info("stopped", role=PROBE)
 
 
 def process_name(role: str) -> str:

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "oncall": ("oncall", "Say who is on call, let somebody take over, check the year to come."),
     "silence": ("silence", "Silence what need not be told for a time; preview, list and end silences."),
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
+    "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),
     "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),
     "dead-letters": ("inspect", "List, show and send again what could not be read."),

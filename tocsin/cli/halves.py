@@ -34,7 +34,7 @@ def serve(settings: Settings) -> None:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["drain", "deliver"]), hidden=True, help="Run this one process.")
+@click.option("--only", type=click.Choice(["drain", "deliver", "probe"]), hidden=True, help="Run this one process.")
 @with_settings(WORK)
 def work(settings: Settings, only: str | None) -> None:
     """Run the workers: decide what arrived, tell people."""

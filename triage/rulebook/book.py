@@ -12,6 +12,7 @@ import msgspec
 
 from triage.model import Event, Kind, Millis, Severity
 from triage.rulebook import intervals, words
+from triage.rulebook.checks import Check
 from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
@@ -109,6 +110,7 @@ class Rulebook:
         problems: list[Problem],
         cadences: Mapping[str, Cadence],
         quiet: QuietRules,
+        checks: Mapping[str, Check],
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -127,6 +129,7 @@ class Rulebook:
         self.problems = problems
         self.cadences = cadences
         self.quiet = quiet
+        self.checks = checks
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

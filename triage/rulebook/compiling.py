@@ -10,6 +10,7 @@ from triage.model import rules_digest
 from triage.rulebook import lint
 from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
+from triage.rulebook.checks import compile_checks
 from triage.rulebook.heartbeats import compile_heartbeats
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
 from triage.rulebook.quiet import compile_quiet
@@ -29,6 +30,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     severities = compile_severities(parts, problems)
     catalogue = compile_catalogue(parts, problems, adapters)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
+    checks = compile_checks(parts, catalogue.policies, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
     if errors_of(problems):
         raise RulesError(problems)
@@ -37,7 +39,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     policies.setdefault(severities.defaults.policy, Policy(severities.defaults.policy, {"": ()}))
     return Rulebook(
         rules_digest(files),
-        [*severities.rules, *heartbeats.rules],
+        [*severities.rules, *heartbeats.rules, *checks.rules],
         runbooks=frozenset(path for path in files if path.endswith(".md")),
         time_intervals=severities.intervals,
         severity_words=severities.words,
@@ -53,6 +55,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         problems=in_order(problems),
         cadences=heartbeats.cadences,
         quiet=quiet,
+        checks=checks.checks,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import heartbeats, quiet, shapes, yaml
+from triage.rulebook import checks, heartbeats, quiet, shapes, yaml
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -25,6 +25,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "sources.yaml": shapes.SourcesFile,
     "heartbeats.yaml": heartbeats.HeartbeatsFile,
     "quiet.yaml": quiet.QuietFile,
+    "checks.yaml": checks.ChecksFile,
 }
 TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "severity.yaml": shapes.TeamSeverityFile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import cases, heartbeats, quiet, shapes
+from triage.rulebook import cases, checks, heartbeats, quiet, shapes
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -14,6 +14,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "sources.schema.json": shapes.SourcesFile,
     "heartbeats.schema.json": heartbeats.HeartbeatsFile,
     "quiet.schema.json": quiet.QuietFile,
+    "checks.schema.json": checks.ChecksFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -49,6 +49,11 @@ def _literal_secret(url: str) -> bool:
     return any(value and "${" not in value and _TELLING.search(name) for name, value in query)
 
 
+def tells(name: str) -> bool:
+    """Tell whether what goes by this name (of a header, a parameter) is likely a secret."""
+    return bool(_TELLING.search(name)) or name.lower() == "cookie"
+
+
 def suspicious(url: str) -> bool:
     """Tell whether a part of the URL's path or host looks like a token, which many services put there."""
     pieces = re.split(r"[/@:?&=]+", url.partition("://")[2])

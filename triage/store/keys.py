@@ -29,6 +29,7 @@ WORKERS: Final = PREFIX + "workers"
 WAKE: Final = PREFIX + "wake"
 SESSIONS: Final = PREFIX + "session:"
 AUDITS: Final = PREFIX + "audits"
+CHECKS: Final = PREFIX + "checks"
 
 
 def family(name: str) -> str:
@@ -54,6 +55,11 @@ def claim(effect: str) -> str:
 def reported(effect: str, token: str) -> str:
     """Return the mark that the result of one claim on an effect is in the journal."""
     return f"{PREFIX}reported:{effect}:{token}"
+
+
+def look(check: str) -> str:
+    """Return the lease on one look of a check of checks.yaml: the token of the worker that makes it."""
+    return f"{PREFIX}look:{check}"
 
 
 TABLE: Final = [
@@ -103,6 +109,8 @@ TABLE: Final = [
     (WORKERS, "hash", "process name → last sign of life (ms) and role", "workers", "ready, metrics"),
     (WAKE, "string", "set while a wake-up for deliver is on its way; expires", "drain, sweeper", "deliver"),
     (AUDITS, "hash", "machine → what its self-watch found last (JSON)", "watch", "ready, metrics, audit"),
+    (CHECKS, "hash", "check of checks.yaml → how it stands (msgpack)", "probe", "probe, desk, metrics"),
+    (look("<check>"), "string", "token of the worker that looks at it; expires", "probe", "probe"),
     (SESSIONS + "<hash>", "string", "a signed-in browser: who, until when; expires", "desk", "desk"),
     (RQ_PREFIX + ":*", "various", "RQ's own: wake-ups only, may be deleted at any moment", "RQ", "RQ"),
 ]

@@ -96,7 +96,7 @@ def test_a_receiver_is_audited_where_one_is_named(tmp_path: Path) -> None:
     assert audits.RECEIVER not in by_name(auditor(tmp_path).readings())
     found = by_name(auditor(tmp_path, watch_receiver="http://127.0.0.1:1").readings())
     assert found[audits.RECEIVER].state is State.ILL
-    with http_server.serving(http_server.Provider()) as port:  # which knows no GET
+    with http_server.serving(http_server.Provider(501)) as port:
         assert "answers HTTP 501" in audits.fault_of_receiver(f"http://127.0.0.1:{port}")
 
 

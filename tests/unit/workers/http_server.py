@@ -41,6 +41,9 @@ def serving(provider: Provider, host: str = "127.0.0.1", tls: ssl.SSLContext | N
             self.end_headers()
             self.wfile.write(provider.body)
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 

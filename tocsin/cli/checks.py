@@ -1,0 +1,58 @@
+"""`tocsin checks`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import explained, plain
+from tocsin.settings import CLIENT, Settings
+
+_COLUMNS: Final = ("state", "name", "looked at", "took", "failed", "certificate", "place", "remarks")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+@with_settings(CLIENT)
+def checks(settings: Settings, as_json: bool) -> None:
+    """List what Tocsin looks at itself, and what it saw."""
+    from tocsin.remote import Remote
+
+    remote = Remote(settings)
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    with explained():
+        while after is not None:
+            found = remote.get("/api/v1/checks", {"limit": "200"} | ({"after": after} if after else {})).body
+            items += found["items"]
+            after = found["next"]
+    if as_json:
+        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+        return
+    if not items:
+        click.echo("No checks. checks.yaml says what to look at.")
+        return
+    rows = [_COLUMNS, *(_row(item) for item in items)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        item["state"],
+        plain(item["name"]),
+        _short(item["looked_at"]) or "-",
+        f"{item['took_ms']} ms" if item["took_ms"] is not None else "-",
+        f"{item['failures']} of {item['looks']}",
+        (item["certificate_ends"] or "-")[:10],
+        plain(item["place"])[:60],
+        plain(item["text"])[:100],
+    )
+
+
+def _short(time: str | None) -> str:
+    return time[:19].replace("T", " ") if time else ""
