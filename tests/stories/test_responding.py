@@ -31,7 +31,7 @@ async def test_from_hand_to_hand_until_somebody_keeps_it(town: Town) -> None:
     town.wait(minutes=50)
     assert (town.paged[6:], town.incident.acked_by) == ([], "eve")
     whats = [line.what for line in town.timeline(town.incident)]
-    assert [what for what in whats if what not in ("page", "delivered")] == [
+    assert [what for what in whats if what not in ("page", "delivered", "role")] == [
         *("opened", "snoozed", "snooze-over", "assigned", "acknowledged", "asked", "unacknowledged", "escalated"),
         "acknowledged",
     ]
