@@ -42,6 +42,7 @@ def _event(schedule: str, shift: Shift, now: Millis) -> list[str]:
         f"DTEND:{_utc(shift.end)}",
         f"SUMMARY:{_text(f'{shift.person} on call: {schedule}')}",
         f"DESCRIPTION:{_text(by)}",
+        f"X-TOCSIN-PERSON;VALUE=TEXT:{_text(shift.person)}",
         "TRANSP:TRANSPARENT",
         "END:VEVENT",
     ]

@@ -20,6 +20,7 @@ from desk.problems import Problem, not_found
 from desk.shapes import Time
 from desk.showing import time_of
 from triage import schedules
+from triage.imported import Imported
 from triage.model import DAY, Millis, Override, OverrideAsked
 from triage.rulebook import Rulebook
 from triage.rulebook.problems import closest
@@ -27,6 +28,7 @@ from triage.rulebook.types import Schedule
 from triage.rulebook.wall import first, last, parse_wall
 from triage.schedules import Shift
 from triage.store import queries, rotas, standing
+from triage.store.rotas import Rota
 
 LOOK: Final[Millis] = 35 * DAY
 """How far before and after an instant a shift is followed."""
@@ -52,6 +54,14 @@ class ShiftShape(BaseModel):
     end: Time
 
 
+class CalendarState(BaseModel):
+    """The calendar that a schedule imports: when it was read last, why it cannot be read now, whom nobody knows."""
+
+    read_at: Time | None
+    unknown: list[str]
+    fault: str
+
+
 class ScheduleNow(BaseModel):
     """Who is on call in a schedule; `next` is the first shift that begins later, within five weeks."""
 
@@ -59,6 +69,7 @@ class ScheduleNow(BaseModel):
     time_zone: str
     on_call: list[ShiftShape]
     next: ShiftShape | None
+    calendar: CalendarState | None
 
 
 class OnCall(BaseModel):
@@ -86,6 +97,7 @@ class Calendar(BaseModel):
     shifts: list[ShiftShape]
     overrides: list[OverrideShape]
     feed: str
+    calendar: CalendarState | None = None
 
 
 class OverrideDone(BaseModel):
@@ -118,6 +130,16 @@ class OverrideBody(BaseModel):
     end: Annotated[str, Field(alias="to", min_length=1, max_length=40, description=_WHEN)]
 
 
+class SwapBody(BaseModel):
+    """Two people exchange two shifts, each named by a time within it."""
+
+    model_config = ConfigDict(extra="forbid")
+    person: Annotated[str, Field(min_length=1, max_length=200)]
+    at: Annotated[str, Field(min_length=1, max_length=40, description=f"A time in their shift. {_WHEN}.")]
+    other: Annotated[str, Field(min_length=1, max_length=200)]
+    other_at: Annotated[str, Field(min_length=1, max_length=40, description="A time in the shift of the other.")]
+
+
 def moment(text: str, time_zone: str, ends: bool = False) -> Millis:
     """Return the instant that a text means. Raises Problem 400.
 
@@ -140,14 +162,13 @@ async def get_oncall(call: Call) -> BaseModel:
     """Return who is on call in every schedule, now or at another time."""
     rulebook = await _rulebook(call)
     at = moment(call.query.at, "UTC") if call.query.at else call.office.desk.clock()
-    overrides = await rotas.overrides(call.client, rulebook.schedules)
-    names = sorted(rulebook.schedules)
-    found = [_now(rulebook, rulebook.schedules[name], at, overrides[name]) for name in names]
-    return OnCall(at=time_of(at), schedules=found)
+    known = await rotas.load(call.client, rulebook, sorted(rulebook.schedules))
+    return OnCall(at=time_of(at), schedules=[_now(rulebook, rota, at) for rota in known.values()])
 
 
-def _now(rulebook: Rulebook, schedule: Schedule, at: Millis, overrides: tuple[Override, ...]) -> ScheduleNow:
-    around = schedules.joined(schedules.shifts(schedule, at - LOOK, at + LOOK, overrides, rulebook.people))
+def _now(rulebook: Rulebook, rota: Rota, at: Millis) -> ScheduleNow:
+    schedule = rota.schedule
+    around = schedules.joined(rota.shifts(at - LOOK, at + LOOK))
     here = [_shift(rulebook, schedule.name, shift) for shift in around if shift.start <= at < shift.end]
     later = next((shift for shift in around if shift.start > at), None)
     return ScheduleNow(
@@ -155,6 +176,16 @@ def _now(rulebook: Rulebook, schedule: Schedule, at: Millis, overrides: tuple[Ov
         time_zone=schedule.time_zone,
         on_call=here,
         next=_shift(rulebook, schedule.name, later) if later is not None else None,
+        calendar=_calendar_state(rota),
+    )
+
+
+def _calendar_state(rota: Rota) -> CalendarState | None:
+    if rota.schedule.ical is None:
+        return None
+    known = rota.calendar or Imported()
+    return CalendarState(
+        read_at=time_of(known.read_at) if known.read_at else None, unknown=list(known.unknown), fault=known.fault
     )
 
 
@@ -163,14 +194,15 @@ async def get_schedule(call: Call) -> BaseModel:
     rulebook = await _rulebook(call)
     schedule = _schedule(rulebook, call.request.match_info["schedule"])
     start, end = _range(call, schedule.time_zone)
-    overrides = (await rotas.overrides(call.client, [schedule.name]))[schedule.name]
-    found = schedules.shifts(schedule, start, end, overrides, rulebook.people)
+    rota = (await rotas.load(call.client, rulebook, [schedule.name]))[schedule.name]
+    found = rota.shifts(start, end)
     return Calendar(
         of=schedule.name,
         time_zone=schedule.time_zone,
         shifts=[_shift(rulebook, schedule.name, shift) for shift in found[: calendar.EVENTS_MAX]],
-        overrides=[_override(one) for one in overrides],
+        overrides=[_override(one) for one in rota.overrides],
         feed=_feed_url(call, f"/oncall/{schedule.name}.ics"),
+        calendar=_calendar_state(rota),
     )
 
 
@@ -198,21 +230,59 @@ async def add_override(call: Call) -> Answered:
     rulebook = await _rulebook(call)
     schedule = _schedule(rulebook, call.request.match_info["schedule"])
     start = moment(body.start, schedule.time_zone) if body.start else call.office.desk.clock()
-    return await _ask(call, schedule.name, body.person, start, moment(body.end, schedule.time_zone, ends=True))
+    end = moment(body.end, schedule.time_zone, ends=True)
+    return await _ask(call, schedule=schedule.name, person=body.person, start=start, end=end)
 
 
 async def withdraw_override(call: Call) -> Answered:
     """Withdraw an override that was asked for at run time."""
+    named = call.request.match_info
+    withdraw = named["override"][:100]
+    return await _ask(call, schedule=named["schedule"][:200], person="", start=0, end=0, withdraw=withdraw)
+
+
+async def swap(call: Call) -> Answered:
+    """Let two people exchange two shifts, both or none: whoever is paged then is found by it."""
+    body: SwapBody = call.body
+    rulebook = await _rulebook(call)
+    schedule = _schedule(rulebook, call.request.match_info["schedule"])
+    rota = (await rotas.load(call.client, rulebook, [schedule.name]))[schedule.name]
+    now = call.office.desk.clock()
+    other_start, other_end = _shift_at(rota, body.person, moment(body.at, schedule.time_zone), now)
+    start, end = _shift_at(rota, body.other, moment(body.other_at, schedule.time_zone), now)
     return await _ask(
-        call, call.request.match_info["schedule"][:200], "", 0, 0, call.request.match_info["override"][:100]
+        call,
+        schedule=schedule.name,
+        person=body.person,
+        start=start,
+        end=end,
+        other=body.other,
+        other_start=other_start,
+        other_end=other_end,
     )
 
 
-async def _ask(call: Call, schedule: str, person: str, start: Millis, end: Millis, withdraw: str = "") -> Answered:
+def _shift_at(rota: Rota, person: str, at: Millis, now: Millis) -> tuple[Millis, Millis]:
+    """Return what is left of the shift that a person has at a time. Raises Problem 409."""
+    low, high = at - LOOK, at + LOOK
+    found = [one for one in schedules.joined(rota.shifts(low, high)) if one.start <= at < one.end]
+    mine = next((one for one in found if one.person == person), None)
+    if mine is None:
+        others = ", ".join(dict.fromkeys(one.person for one in found)) or "nobody"
+        detail = f"{person[:100]} is not on call in {rota.schedule.name} at {time_of(at)}: {others} is"
+        raise Problem(409, "refused", "Refused", detail)
+    if mine.start == low or mine.end == high:
+        raise Problem(
+            409, "refused", "Refused", f"the shift of {person[:100]} is longer than five weeks; use overrides"
+        )
+    return max(mine.start, min(now, at)), mine.end
+
+
+async def _ask(call: Call, **words: Any) -> Answered:
     assert call.person is not None  # noqa: S101  a route that changes is never called without
     desk = call.office.desk
     request = call.request.headers.get("X-Request-Id", "")[:100] or secrets.token_hex(8)
-    asked = OverrideAsked(schedule, person, start, end, call.person.name, call.person.via, withdraw, request)
+    asked = OverrideAsked(by=call.person.name, via=call.person.via, request=request, **words)
     entry = await desk.appender.append(asked, desk.clock())
     if not await queries.wait_decided(call.client, entry, desk.settings.answer_wait_s):
         return Answered(OverrideDone(ending="pending", text=commands.PENDING_TEXT, entry=entry), 202)
@@ -262,12 +332,9 @@ def _override(one: Override) -> OverrideShape:
 async def _of_person(
     client: queries.Client, rulebook: Rulebook, person: str, start: Millis, end: Millis
 ) -> list[tuple[str, Shift]]:
-    overrides = await rotas.overrides(client, rulebook.schedules)
+    known = await rotas.load(client, rulebook, rulebook.schedules)
     found = [
-        (name, shift)
-        for name, schedule in rulebook.schedules.items()
-        for shift in schedules.shifts(schedule, start, end, overrides[name], rulebook.people)
-        if shift.person == person
+        (name, shift) for name, rota in known.items() for shift in rota.shifts(start, end) if shift.person == person
     ]
     return sorted(found, key=lambda one: (one[1], one[0]))
 
@@ -301,9 +368,9 @@ async def schedule_feed(office: Office, request: web.Request) -> web.Response:
     client, now = office.desk.client, office.desk.clock()
     rulebook = office.rulebooks.of(await standing.rules(client))
     schedule = _schedule(rulebook, request.match_info["schedule"])
-    overrides = (await rotas.overrides(client, [schedule.name]))[schedule.name]
+    rota = (await rotas.load(client, rulebook, [schedule.name]))[schedule.name]
     start, end = now - FEED_BACK - FEED_LONGEST, now + FEED_AHEAD + FEED_LONGEST
-    found = schedules.shifts(schedule, start, end, overrides, rulebook.people)
+    found = rota.shifts(start, end)
     return _calendar(f"On call: {schedule.name}", [(schedule.name, shift) for shift in found], now)
 
 
@@ -347,6 +414,15 @@ ROUTES: Final = (
         add_override,
         OverrideDone,
         body=OverrideBody,
+        statuses=_PENDING,
+    ),
+    Route(
+        "POST",
+        "/oncall/{schedule}/swaps",
+        "Two people exchange two shifts",
+        swap,
+        OverrideDone,
+        body=SwapBody,
         statuses=_PENDING,
     ),
     Route(

@@ -12,7 +12,7 @@ from aiohttp import web
 from ingest.stats import DoorStats
 from tocsin import metrics
 from tocsin.watch import RulesWatcher
-from triage.store import queries, standing, watching
+from triage.store import queries, rotas, standing, watching
 from triage.store.appender import StoreUnavailable
 from triage.store.preflight import Refusal
 
@@ -76,6 +76,9 @@ class Health:
         if rules is None:
             found.append("no rules are in force yet: the defaults decide until a worker has read them")
         found += [f"the rules folder: {error}" for error in self._watcher.errors[:FEW]]
+        for name, calendar in (await rotas.calendars(self._client)).items():
+            if calendar.fault:
+                found.append(f"the calendar of schedule {name}: {calendar.fault}")
         now = time.time_ns() // 1_000_000
         seen = [one for one in await standing.workers(self._client) if now - one.seen_at < metrics.WORKER_SILENT_MS]
         if not seen:

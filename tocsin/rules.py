@@ -16,7 +16,7 @@ from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
 from workers import templates
 
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html"})
+SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html", ".ics"})
 TESTS: Final = "tests"
 """The folder of rehearsals; it decides nothing, so it stays out of the journal."""
 MAX_TOTAL: Final = 16 * 1024 * 1024

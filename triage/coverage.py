@@ -5,7 +5,7 @@ Pure, and from the files alone: overrides of run time are for days, not for the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -52,6 +52,8 @@ class Report(msgspec.Struct, frozen=True):
     """What was found. `gaps` are faults, `meant` those of schedules marked `partial`.
 
     `unreachable`: people whom a step, a schedule or the last resort needs and who have no contact method, with where.
+    `calendars`: what is wrong with the calendar of a schedule. `last_resort`: why it reaches nobody, or "". `skipped`:
+    schedules whose calendar nobody looked at, so that their gaps are not known.
     """
 
     start: Millis
@@ -61,34 +63,59 @@ class Report(msgspec.Struct, frozen=True):
     unreachable: dict[str, list[str]]
     edges: list[Edge]
     loads: list[Load]
+    calendars: dict[str, list[str]] = {}
+    last_resort: str = ""
+    skipped: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
         """Tell whether somebody who can be reached is on call whenever somebody is meant to be."""
-        return not any(self.gaps.values()) and not self.unreachable
+        return not (any(self.gaps.values()) or self.unreachable or any(self.calendars.values()) or self.last_resort)
 
 
-def examine(rulebook: Rulebook, start: Millis, end: Millis) -> Report:
-    """Look at every schedule from `start` to before `end`."""
+class Read(msgspec.Struct, frozen=True):
+    """What the calendar of a schedule holds, and what is wrong with it. `skipped`: nobody looked at it."""
+
+    shifts: tuple[Shift, ...] = ()
+    faults: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+def examine(rulebook: Rulebook, start: Millis, end: Millis, calendars: Mapping[str, Read] | None = None) -> Report:
+    """Look at every schedule from `start` to before `end`. `calendars`: what schedules import, by their name."""
+    read = calendars or {}
     gaps: dict[str, list[Stretch]] = {}
     meant: dict[str, list[Stretch]] = {}
     edges: list[Edge] = []
     by_person: dict[str, list[tuple[Schedule, Shift]]] = {}
     for name, schedule in sorted(rulebook.schedules.items()):
-        found = schedules.shifts(schedule, start, end, (), rulebook.people)
-        (meant if schedule.partial else gaps)[name] = schedules.gaps(found, start, end)
-        edges += _edges(schedule, start, end)
+        held = read.get(name, Read())
+        imported = held.shifts
+        found = schedules.shifts(schedule, start, end, (), rulebook.people, imported)
+        if not held.skipped:
+            (meant if schedule.partial else gaps)[name] = schedules.gaps(found, start, end)
+        edges += _edges(schedule, start, end, imported)
         for shift in schedules.joined(found):
             by_person.setdefault(shift.person, []).append((schedule, shift))
     loads = [_load(rulebook, person, held) for person, held in sorted(by_person.items())]
-    return Report(start, end, gaps, meant, _unreachable(rulebook), edges, loads)
+    skipped = tuple(name for name, one in sorted(read.items()) if one.skipped)
+    faults = {name: [*one.faults] for name, one in sorted(read.items())}
+    return Report(
+        start, end, gaps, meant, _unreachable(rulebook), edges, loads, faults, _last_resort(rulebook), skipped
+    )
 
 
-def _edges(schedule: Schedule, start: Millis, end: Millis) -> Iterator[Edge]:
+def _last_resort(rulebook: Rulebook) -> str:
+    named = [rulebook.people[name] for name in rulebook.last_resort if name in rulebook.people]
+    if any(person.methods for person in named) or not rulebook.policies:
+        return ""
+    return "nobody of it has a contact method" if rulebook.last_resort else "it is empty"
+
+
+def _edges(schedule: Schedule, start: Millis, end: Millis, imported: Sequence[Shift]) -> Iterator[Edge]:
     for at, before, after in changes(schedule.time_zone, start, end):
-        yield Edge(
-            schedule.name, at, before, after, schedules.on_call(schedule, at - 1), schedules.on_call(schedule, at)
-        )
+        sides = (schedules.on_call(schedule, moment, imported=imported) for moment in (at - 1, at))
+        yield Edge(schedule.name, at, before, after, *sides)
 
 
 def changes(time_zone: str, start: Millis, end: Millis) -> Iterator[tuple[Millis, Minutes, Minutes]]:

@@ -15,6 +15,7 @@ from triage import (
     commands,
     deliveries,
     heartbeats,
+    importing,
     ledger,
     overrides,
     reloads,
@@ -26,6 +27,7 @@ from triage.ahead import known_in
 from triage.firing import decide_event
 from triage.memory import (
     ALERT,
+    CALENDAR,
     CROWD,
     DETAILS,
     EFFECT,
@@ -50,6 +52,7 @@ from triage.model import (
     Alert,
     AlertState,
     Answer,
+    CalendarRead,
     Command,
     DeadLetter,
     Decision,
@@ -125,6 +128,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         draft.changes.answers[entry.id] = _guarded_answer(scene, "override", lambda inner: overrides.obey(inner, body))
     elif isinstance(body, SilenceAsked):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "silence", lambda inner: silences.obey(inner, body))
+    elif isinstance(body, CalendarRead):
+        _guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
     else:
         _dead_letter(scene, body)
     scene.edit_meta().now = scene.now
@@ -158,6 +163,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (OVERRIDES, body.schedule)
     elif isinstance(body, SilenceAsked):
         yield (SILENCE, body.key)
+    elif isinstance(body, CalendarRead):
+        yield (CALENDAR, body.schedule)
     for name in due:
         kind, _, what = name.partition(":")
         yield (_TIMED.get(kind, INCIDENT), what)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
 
+from triage.imported import Imported
 from triage.model import (
     Alert,
     Answer,
@@ -39,6 +40,7 @@ GROUP: Final = "group"
 EFFECT: Final = "effect"
 TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
+CALENDAR: Final = "calendar"
 HEARTBEAT: Final = "heartbeat"
 ROSTER: Final = "roster"
 SILENCE: Final = "silence"
@@ -60,6 +62,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     EFFECT: Effect,
     TALLY: Tally,
     OVERRIDES: Overrides,
+    CALENDAR: Imported,
     HEARTBEAT: Heartbeat,
     ROSTER: Roster,
     SILENCE: Silence,

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, cast
 
-from triage import schedules
+import msgspec
+
+from triage import importing, schedules
 from triage.memory import OVERRIDES
 from triage.model import DAY, Answer, Millis, Override, OverrideAsked, Overrides, key_of
 from triage.rulebook.problems import closest
@@ -33,8 +35,10 @@ def of(scene: Scene, schedule: str) -> tuple[Override, ...]:
 def whom(scene: Scene, targets: Iterable[str]) -> Whom:
     """Return the people whom targets of an escalation step mean now."""
     targets = tuple(targets)
-    known = {name: of(scene, name) for name in schedules.schedules_in(scene.rulebook, targets)}
-    return schedules.whom(scene.rulebook, targets, scene.now, known)
+    named = schedules.schedules_in(scene.rulebook, targets)
+    known = {name: of(scene, name) for name in named}
+    imported = {name: importing.of(scene, name) for name in named}
+    return schedules.whom(scene.rulebook, targets, scene.now, known, imported)
 
 
 def obey(scene: Scene, asked: OverrideAsked) -> Answer:
@@ -49,12 +53,58 @@ def obey(scene: Scene, asked: OverrideAsked) -> Answer:
     fault = _fault(scene, asked, known)
     if fault:
         return Answer(REFUSED, fault)
+    if asked.other:
+        return _swap(scene, asked, known)
     same = [one for one in known if (one.person, one.start, one.end) == (asked.person, asked.start, asked.end)]
     if same and known[-1] in same:  # asked for twice, since the first answer was lost
         return Answer(DONE, f"{asked.person} has schedule {asked.schedule} then already (override {known[-1].id})")
     added = Override(asked.person, asked.start, asked.end, key_of("override", scene.entry)[:10], asked.by)
     _keep(scene, asked.schedule, (*known, added))
     return Answer(DONE, f"{asked.person} takes schedule {asked.schedule} (override {added.id})")
+
+
+def _swap(scene: Scene, asked: OverrideAsked, known: tuple[Override, ...]) -> Answer:
+    """Exchange two shifts by two overrides of the same id, if they are still the shifts of these two."""
+    first = Override(asked.person, asked.start, asked.end)
+    second = Override(asked.other, asked.other_start, asked.other_end)
+    fault = _swap_fault(first, second)
+    if fault:
+        return Answer(REFUSED, fault)
+    last = [msgspec.structs.replace(one, id="", by="") for one in known[-2:]]
+    if last == [first, second]:  # asked for twice, since the first answer was lost
+        return Answer(DONE, f"{asked.person} and {asked.other} have swapped already (override {known[-1].id})")
+    turned = msgspec.structs.replace(asked, person=second.person, start=second.start, end=second.end)
+    fault = (
+        _fault(scene, turned, (*known, first))
+        or _not_theirs(scene, asked.schedule, asked.other, first, known)
+        or _not_theirs(scene, asked.schedule, asked.person, second, known)
+    )
+    if fault:
+        return Answer(REFUSED, fault)
+    id_ = key_of("override", scene.entry)[:10]
+    both = (msgspec.structs.replace(one, id=id_, by=asked.by) for one in (first, second))
+    _keep(scene, asked.schedule, (*known, *both))
+    return Answer(DONE, f"{asked.person} and {asked.other} swap shifts of schedule {asked.schedule} (override {id_})")
+
+
+def _swap_fault(first: Override, second: Override) -> str:
+    if first.person == second.person:
+        return "a swap needs two people"
+    if first.start < second.end and second.start < first.end:
+        return "the two shifts overlap; let each be taken by an override instead"
+    return ""
+
+
+def _not_theirs(scene: Scene, schedule: str, person: str, taken: Override, known: tuple[Override, ...]) -> str:
+    """Return why a stretch is not a shift of this person, or ""."""
+    book = scene.rulebook
+    found = schedules.shifts(
+        book.schedules[schedule], taken.start, taken.end, known, book.people, importing.of(scene, schedule)
+    )
+    if not schedules.gaps([one for one in found if one.person == person], taken.start, taken.end):
+        return ""
+    others = ", ".join(dict.fromkeys(one.person for one in found if one.person != person)) or "nobody"
+    return f"that is no shift of {person} in schedule {schedule}, or not all of it: {others} has it"
 
 
 def _fault(scene: Scene, asked: OverrideAsked, known: tuple[Override, ...]) -> str:

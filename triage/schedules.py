@@ -31,6 +31,8 @@ SLACK: Final[Minutes] = 26 * 60
 """How far a wall clock can be from where it would be without its changes: Apia once left out a day."""
 OVERRIDE: Final = "override"
 """What `Shift.via` says of an override; no layer has this name."""
+IMPORTED: Final = "calendar"
+"""What `Shift.via` says of a shift of the calendar that the schedule imports."""
 QUIET_MAX: Final[Millis] = 8 * DAY
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _THURSDAY: Final = 4
@@ -151,15 +153,17 @@ def shifts(
     end: Millis,
     overrides: Sequence[Override] = (),
     people: Collection[str] | None = None,
+    imported: Sequence[Shift] = (),
 ) -> list[Shift]:
     """Return who is on call from `start` to `end`, in order; the first and last shifts are cut off there.
 
-    `overrides` are those asked for at run time, oldest first; they win over those of the file. An override for somebody
-    who is not among `people` is passed over (None: everybody is known).
+    `overrides` are those asked for at run time, oldest first; they win over those of the file. `imported` are the
+    shifts of its calendar; they win over the layers. What either gives to somebody who is not among `people` is passed
+    over (None: everybody is known).
     """
     taken: list[Stretch] = []
     found: list[Shift] = []
-    for level in _levels(schedule, start, end, overrides, people):
+    for level in _levels(schedule, start, end, overrides, people, imported):
         for shift in level:
             low, high = max(shift.start, start), min(shift.end, end)
             found += [
@@ -170,21 +174,33 @@ def shifts(
 
 
 def _levels(
-    schedule: Schedule, start: Millis, end: Millis, overrides: Sequence[Override], people: Collection[str] | None
+    schedule: Schedule,
+    start: Millis,
+    end: Millis,
+    overrides: Sequence[Override],
+    people: Collection[str] | None,
+    imported: Sequence[Shift],
 ) -> Iterator[list[Shift]]:
     """Yield what each level covers, the one that wins over all others first."""
     for one in (*reversed(overrides), *reversed(schedule.overrides)):
         if one.start < end and one.end > start and (people is None or one.person in people):
             yield [Shift(one.start, one.end, one.person, OVERRIDE)]
+    known = (one for one in imported if people is None or one.person in people)
+    yield [one for one in known if one.start < end and one.end > start]
     for layer in reversed(schedule.layers):
         yield _layer(layer, schedule.time_zone, start, end)
 
 
 def on_call(
-    schedule: Schedule, at: Millis, overrides: Sequence[Override] = (), people: Collection[str] | None = None
+    schedule: Schedule,
+    at: Millis,
+    overrides: Sequence[Override] = (),
+    people: Collection[str] | None = None,
+    imported: Sequence[Shift] = (),
 ) -> tuple[str, ...]:
     """Return who is on call at an instant: nobody, one, or two while a hand-off overlaps."""
-    return tuple(dict.fromkeys(shift.person for shift in shifts(schedule, at, at + 1, overrides, people)))
+    found = shifts(schedule, at, at + 1, overrides, people, imported)
+    return tuple(dict.fromkeys(shift.person for shift in found))
 
 
 def joined(found: Iterable[Shift]) -> list[Shift]:
@@ -249,9 +265,19 @@ def schedules_in(rulebook: Rulebook, targets: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for kind, name in found if kind == "schedule"))
 
 
-def whom(rulebook: Rulebook, targets: Iterable[str], at: Millis, overrides: Mapping[str, Sequence[Override]]) -> Whom:
-    """Return the people that targets mean at an instant, each once. `overrides`: those asked for at run time."""
+def whom(
+    rulebook: Rulebook,
+    targets: Iterable[str],
+    at: Millis,
+    overrides: Mapping[str, Sequence[Override]],
+    imported: Mapping[str, Sequence[Shift]] | None = None,
+) -> Whom:
+    """Return the people that targets mean at an instant, each once.
+
+    By schedule: `overrides` are those asked for at run time, `imported` the shifts of its calendar.
+    """
     called: dict[str, Called] = {}
+    shared = imported or {}
     empty = []
     for target in dict.fromkeys(targets):
         kind, name = rulebook.target(target)
@@ -260,7 +286,9 @@ def whom(rulebook: Rulebook, targets: Iterable[str], at: Millis, overrides: Mapp
         if kind == "person":
             found = (name,)
         elif kind == "schedule":
-            found = on_call(rulebook.schedules[name], at, overrides.get(name, ()), rulebook.people)
+            found = on_call(
+                rulebook.schedules[name], at, overrides.get(name, ()), rulebook.people, shared.get(name, ())
+            )
             why, missing = f"on call in {name}", f"nobody is on call in schedule {name}"
         elif kind == "team":
             found = tuple(one for one in rulebook.teams[name] if one in rulebook.people)

@@ -57,6 +57,11 @@ def allow(networks: Iterable[str]) -> None:
     _allowed = tuple(ipaddress.ip_network(text) for text in networks)
 
 
+def allowed() -> list[str]:
+    """Return what `allow` was given, for a process that does this one's errand."""
+    return [str(network) for network in _allowed]
+
+
 def check(text: str) -> None:
     """Raise Forbidden unless a socket may be connected to this address."""
     written = ipaddress.ip_address(text.partition("%")[0])
@@ -120,6 +125,47 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     retry_after: Millis = 0
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a GET brought: the answer, whole, and what to ask with next time."""
+
+    answer: Answer
+    etag: str
+    modified: str
+
+    @property
+    def status(self) -> int:
+        """Return the status of the answer."""
+        return self.answer.status
+
+
+def get(url: str, headers: Mapping[str, str], limit: int) -> Page | Delivery:
+    """GET once. Return up to `limit` bytes of what is there, or why there is nothing; more than that is refused.
+
+    Each wait has a limit, the whole has none: for a server that drips this runs where it can be ended.
+    """
+    connection: http.client.HTTPConnection | None = None
+    try:
+        connection, target = _prepare(url)
+        connection.request("GET", target, None, {"User-Agent": "Tocsin", **headers})
+        answer = connection.getresponse()
+        body = answer.read(limit + 1)
+        if len(body) > limit:
+            return Delivery(Ending.GIVE_UP, f"it is larger than {limit} bytes")
+        pause = retry_after(answer.getheader("Retry-After", ""), time.time())
+        return Page(
+            Answer(answer.status, body, pause), answer.getheader("ETag", ""), answer.getheader("Last-Modified", "")
+        )
+    except http.client.InvalidURL:
+        return _UNUSABLE
+    except (OSError, http.client.HTTPException) as fault:  # before ValueError, which a bad certificate is as well
+        return _broken(fault, sent=False)
+    except ValueError:
+        return _UNUSABLE
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Delivery:

@@ -19,6 +19,7 @@ from triage.store import keys
 from triage.store.client import connect
 from triage.store.retention import Retention
 from workers import jobs
+from workers.calendars import Keeper
 from workers.channel import load
 from workers.deliver import Deliver
 from workers.drain import Drain
@@ -68,6 +69,7 @@ def deliver_process(
     """
     stopping = threading.Event()
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret))
+    Keeper(connect(url), clock, lookup, stopping).start()
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
 
 

@@ -170,3 +170,29 @@ async def test_the_command_line_says_who_lets_take_over_and_shows_it(redis_url: 
             assert (code, name in output) == (1, True)
             code, output = await command(here, "feed", "bob", "--person")
             assert output.startswith(f"{here.url}/api/v1/oncall/people/bob.ics?token=")
+
+
+async def test_a_swap_exchanges_two_shifts_both_or_none(redis_url: str) -> None:
+    """Ada has the last day of 2025 from nine o'clock, bob the next, then ada again."""
+    async with town(redis_url) as here:
+        await loaded(here)
+        async with here.draining():
+            path, given = "/oncall/primary/swaps", {"person": "ada", "at": "2026-01-02T12:00", "other": "bob"}
+            status, done = await here.ask("POST", path, json={**given, "other_at": "2026-01-01T12:00"})
+            assert (status, done["ending"]) == (200, "done"), done
+            found = await here.get("/oncall/primary?from=2026-01-01T09:00&to=2026-01-03T09:00")
+            assert [(one["person"], one["start"][8:13], one["via"]) for one in found["shifts"]] == [
+                ("ada", "01T08", "override"),
+                ("bob", "02T08", "override"),
+            ]
+            first, second = found["overrides"]
+            assert first["id"] == second["id"]
+            status, refused = await here.ask("POST", path, json={**given, "other_at": "2026-01-01T12:00"})
+            assert status == 409
+            assert refused["detail"].startswith("ada is not on call in primary at 2026-01-02T11:00")
+            assert (await here.ask("DELETE", f"/oncall/primary/overrides/{first['id']}"))[0] == 200
+            assert (await here.get("/oncall/primary"))["overrides"] == []
+            code, output = await command(here, "swap", "primary", "ada", "2026-01-02T12:00", "bob", "2026-01-03T12:00")
+            assert (code, "ada and bob swap shifts of schedule primary" in output) == (0, True), output
+            code, output = await command(here, "swap", "primary", "ada", "2026-01-01T12:00", "bob", "2026-01-02T12:00")
+            assert (code, "ada is not on call in primary" in output) == (1, True), output

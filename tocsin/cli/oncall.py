@@ -56,6 +56,20 @@ def now(settings: Settings, at: str, as_json: bool) -> None:
             until = _local(shift["end"], one["time_zone"]) if shift["end"] else "-"
             rows.append((one["schedule"], shift["person"], until, then))
     _table(rows)
+    for one in found["schedules"]:
+        _about_calendar(one["schedule"], one["calendar"])
+
+
+def _about_calendar(schedule: str, calendar: dict[str, Any] | None) -> None:
+    """Say what is amiss with the calendar that a schedule imports."""
+    if calendar is None:
+        return
+    if not calendar["read_at"] and not calendar["fault"]:
+        click.echo(f"CALENDAR  {schedule}: not read yet")
+    if calendar["fault"]:
+        click.echo(f"CALENDAR  {schedule}: {plain(calendar['fault'])}")
+    for name in calendar["unknown"]:
+        click.echo(f"CALENDAR  {schedule}: nobody is called “{plain(name)}”")
 
 
 @oncall.command()
@@ -99,6 +113,7 @@ def _calendar(found: dict[str, Any]) -> None:
     for one in found["overrides"]:
         span = f"{_local(one['start'], here)} - {_local(one['end'], here)}"
         click.echo(f"override {one['id']}: {plain(one['person'])} {span}, by {plain(one['by'])}")
+    _about_calendar(found["of"], found["calendar"])
 
 
 @oncall.command()
@@ -109,7 +124,7 @@ def _calendar(found: dict[str, Any]) -> None:
 @click.option("--withdraw", default="", metavar="ID", help="Withdraw this override instead; `show` lists them.")
 @with_settings(CLIENT)
 def override(settings: Settings, schedule: str, person: str | None, start: str, end: str, withdraw: str) -> None:
-    """Let PERSON take SCHEDULE for a time. Two overrides make a swap."""
+    """Let PERSON take SCHEDULE for a time."""
     from tocsin.remote import Remote
 
     path = f"/api/v1/oncall/{quote(schedule, safe='')}/overrides"
@@ -121,6 +136,26 @@ def override(settings: Settings, schedule: str, person: str | None, start: str, 
         else:
             given = {"person": person, "to": end} | ({"from": start} if start else {})
             answer = Remote(settings).post(path, given)
+    click.echo(f"{schedule}: {plain(str(answer.body['text']))}")
+
+
+@oncall.command()
+@click.argument("schedule")
+@click.argument("person")
+@click.argument("at")
+@click.argument("other")
+@click.argument("other_at")
+@with_settings(CLIENT)
+def swap(settings: Settings, schedule: str, person: str, at: str, other: str, other_at: str) -> None:
+    """Let two people exchange two shifts: PERSON's at AT and OTHER's at OTHER_AT.
+
+    Each time lies within the shift that is meant. It is refused when a shift is not theirs.
+    """
+    from tocsin.remote import Remote
+
+    given = {"person": person, "at": at, "other": other, "other_at": other_at}
+    with explained():
+        answer = Remote(settings).post(f"/api/v1/oncall/{quote(schedule, safe='')}/swaps", given)
     click.echo(f"{schedule}: {plain(str(answer.body['text']))}")
 
 
@@ -147,12 +182,16 @@ def feed(settings: Settings, name: str, person: bool) -> None:
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--from", "start", default="", metavar="DATE", help="First day, like 2026-12-24; today if left out.")
 @click.option("--days", default=YEAR_DAYS, show_default=True, type=click.IntRange(1, 800), help="How many days.")
+@click.option(
+    "--offline", is_flag=True, help="Fetch no calendars; the gaps of schedules that import one are not known then."
+)
 @with_settings(SERVE)
-def check(settings: Settings, folder: Path | None, start: str, days: int) -> None:
-    """Check the year to come: gaps, contact methods, changes of the clock, load.
+def check(settings: Settings, folder: Path | None, start: str, days: int, offline: bool) -> None:
+    """Check the year to come: gaps, contact methods, calendars, changes of the clock, load.
 
     FOLDER is by default --rules.path. Exits 1 when there are gaps or people who cannot be reached.
     """
+    from tocsin.calendars import read_calendars
     from tocsin.rules import FolderError, read_folder
     from triage.coverage import examine
     from triage.model import DAY, MINUTE
@@ -161,13 +200,15 @@ def check(settings: Settings, folder: Path | None, start: str, days: int) -> Non
 
     path = folder or settings.rules_path
     try:
-        rulebook = compile_files(read_folder(path))
+        files = read_folder(path)
+        rulebook = compile_files(files)
         begin = parse_wall(start) * MINUTE if start else time.time_ns() // 1_000_000 // DAY * DAY
     except (FolderError, RulesError) as error:
         raise Stop(f"{error}\n`tocsin check` shows every problem in its place.", USAGE) from None
     except ValueError as error:
         raise Stop(f"--from: {error}", USAGE) from None
-    report = examine(rulebook, begin, begin + days * DAY)
+    end = begin + days * DAY
+    report = examine(rulebook, begin, end, read_calendars(settings, rulebook, files, (begin, end), offline=offline))
     _show_report(rulebook, report)
     sys.exit(0 if report.good else FAILED)
 
@@ -184,6 +225,13 @@ def _show_report(rulebook: Rulebook, report: Report) -> None:
         click.echo(f"partial  {name}: {empty:.0f} hours without anybody, as meant")
     for person, places in report.unreachable.items():
         click.echo(f"UNREACHABLE  {plain(person)} has no contact method, and is in {', '.join(places)}")
+    for name, faults in report.calendars.items():
+        for fault in faults:
+            click.echo(f"CALENDAR  {name}: {plain(fault)}")
+    if report.last_resort:
+        click.echo(f"LAST RESORT  {report.last_resort}: the operators, then everybody, would be paged in its place")
+    for name in report.skipped:
+        click.echo(f"skipped  {name}: its calendar was not fetched, so its gaps are not known")
     for edge in report.edges:
         here = rulebook.schedules[edge.schedule].time_zone
         was, then = (", ".join(people) or "NOBODY" for people in (edge.people_before, edge.people_after))
@@ -198,7 +246,7 @@ def _show_report(rulebook: Rulebook, report: Report) -> None:
         _table(rows)
     gaps = sum(map(len, report.gaps.values()))
     verdict = "good" if report.good else "not good"
-    counts = f"{len(report.gaps) + len(report.meant)} schedules, {gaps} gaps, {len(report.unreachable)} unreachable"
+    counts = f"{len(rulebook.schedules)} schedules, {gaps} gaps, {len(report.unreachable)} unreachable"
     click.echo(f"{counts}: {verdict}")
 
 

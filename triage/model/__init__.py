@@ -12,6 +12,7 @@ from __future__ import annotations
 from triage.model.basics import DAY, HOUR, MINUTE, SECOND, Kind, Millis, Severity, Status
 from triage.model.entries import (
     Body,
+    CalendarRead,
     Command,
     DeadLetter,
     Ending,
@@ -58,6 +59,7 @@ __all__ = [
     "AlertState",
     "Answer",
     "Body",
+    "CalendarRead",
     "Command",
     "DeadLetter",
     "Decision",

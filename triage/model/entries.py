@@ -51,6 +51,7 @@ class EntryKind(enum.StrEnum):
     DEAD_LETTER = "dead-letter"
     OVERRIDE = "override"
     SILENCE = "silence"
+    CALENDAR = "calendar"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -174,7 +175,9 @@ class DeadLetter(msgspec.Struct, array_like=True, gc=False):
 class OverrideAsked(msgspec.Struct, array_like=True, gc=False):
     """Somebody asks that `person` takes `schedule` from `start` to `end`, or that the override `withdraw` ends.
 
-    `by` names the person or token that asked, `via` the way it came. The id of an override is `key_of` of its entry.
+    With `other` it is a swap: that shift is theirs, and for it they take the one of `person` from `other_start` to
+    `other_end`. `by` names the person or token that asked, `via` the way it came. The id of an override is `key_of` of
+    its entry; both of a swap have the same.
     """
 
     schedule: str
@@ -185,6 +188,9 @@ class OverrideAsked(msgspec.Struct, array_like=True, gc=False):
     via: str
     withdraw: str = ""
     request: str = ""
+    other: str = ""
+    other_start: Millis = 0
+    other_end: Millis = 0
 
 
 class SilenceAsked(msgspec.Struct, array_like=True, gc=False):
@@ -201,7 +207,25 @@ class SilenceAsked(msgspec.Struct, array_like=True, gc=False):
     request: str = ""
 
 
-Body: TypeAlias = Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked
+class CalendarRead(msgspec.Struct, array_like=True, gc=False):
+    """A worker has read the calendar that `schedule` imports, and it is another one than before; or could not: `fault`.
+
+    `shifts` are (start, end, person) from `start` to before `end`; `source` tells what was read, and for which names.
+    `unknown` are words of the calendar for people that nobody has. `fault` is a sentence, never with a secret.
+    """
+
+    schedule: str
+    source: str
+    shifts: tuple[tuple[Millis, Millis, str], ...] = ()
+    start: Millis = 0
+    end: Millis = 0
+    unknown: tuple[str, ...] = ()
+    fault: str = ""
+
+
+Body: TypeAlias = (
+    Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked | CalendarRead
+)
 
 
 class Entry(msgspec.Struct, gc=False):

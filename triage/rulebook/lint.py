@@ -123,20 +123,42 @@ class _Checker:
             if isinstance(part.shape, shapes.TeamOncallFile):
                 yield from self._people(part, part.shape)
                 for name, schedule in part.shape.schedules.items():
-                    if not schedule.layers and not schedule.overrides:
+                    if not (schedule.layers or schedule.overrides or schedule.ical):
                         message = f'in the schedule "{name}" nobody is ever on call'
                         place: Path = ("schedules", name)
                         yield part.document.problem(place, message, "give it a layer", "warning", key=True)
+                for name, schedule in part.shape.schedules.items():
+                    if schedule.ical is not None and schedule.ical.file and schedule.ical.file not in self.files:
+                        message = f'there is no file "{schedule.ical.file}"'
+                        hint = closest(schedule.ical.file, [path for path in self.files if path.endswith(".ics")])
+                        where: Path = ("schedules", name, "ical", "file")
+                        yield part.document.problem(where, message, hint or "put it into this folder", "warning")
                 for name in part.shape.policies:
                     yield from self._policy(part, self.catalogue.policies[name])
                 if isinstance(part.shape, shapes.OncallFile):
                     yield from self._named(part, ("operators",), part.shape.operators)
                     yield from self._named(part, ("last_resort",), part.shape.last_resort)
+                    yield from self._last_resort(part)
         default = self.severities.defaults.policy
         if self.files and default not in self.catalogue.policies:
             hint = closest(default, self.catalogue.policies) or "define it in oncall.yaml under policies:"
             message = f'there is no policy "{default}", the default one: only the last resort would be paged'
             yield self._default_problem(message, hint)
+
+    def _last_resort(self, part: Part) -> Iterator[Problem]:
+        """Warn loudly when a page that nobody takes would end with nobody."""
+        people = self.catalogue.people
+        if not self.catalogue.policies or any(
+            people[name].methods for name in self.catalogue.last_resort if name in people
+        ):
+            return
+        others = any(people[name].methods for name in self.catalogue.operators if name in people)
+        then = "the operators would be paged" if others else "everybody who has a contact method would be paged"
+        if not any(person.methods for person in people.values()):
+            then = "NOBODY would be paged"
+        place: Path = ("last_resort",) if "last_resort" in part.document.value else ()
+        hint = "name somebody with a contact method: last_resort: [ana]"
+        yield part.document.problem(place, f"the last resort reaches nobody: {then}", hint, "warning", key=bool(place))
 
     def _default_problem(self, message: str, hint: str) -> Problem:
         for part in self.parts:

@@ -7,16 +7,17 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from triage.model import DAY, HOUR, MINUTE, Override
-from triage.rulebook import intervals, shapes, wall
+from triage.rulebook import intervals, secrets, shapes, wall
 from triage.rulebook.pieces import read_piece, read_weekdays
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
-from triage.rulebook.types import Layer, Rotation, Schedule
+from triage.rulebook.types import Ical, Layer, Rotation, Schedule
 from triage.rulebook.yaml import Path
 
 LONGEST_TURN: Final = 364 * DAY
 MOST_LAYERS: Final = 50
 MOST_OVERRIDES: Final = 1_000
+MOST_NAMES: Final = 1_000
 _FIELDS: Final = {"person": "people", "schedule": "schedules", "team": "teams"}
 """Kind of target → where its names are."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z")
@@ -73,7 +74,29 @@ class Rotations:
             tuple(self._layer((*place, "layers", index), one, here, index) for index, one in enumerate(shape.layers)),
             tuple(self._override((*place, "overrides", i), one, here) for i, one in enumerate(shape.overrides)),
             shape.partial,
+            self._ical((*place, "ical"), shape.ical) if shape.ical is not None else None,
         )
+
+    def _ical(self, place: Path, shape: shapes.IcalShape) -> Ical:
+        if bool(shape.url) == bool(shape.file):
+            self.fault(place, "a calendar comes either from a url or from a file", "", key=True)
+        if shape.url:
+            fault = secrets.address_fault(shape.url)
+            if fault:
+                self.fault((*place, "url"), fault, secrets.REMEDY if "literal" in fault else "")
+            elif secrets.suspicious(shape.url):
+                message = "a part of this URL looks like a token"
+                self.problems.append(
+                    self.part.document.problem((*place, "url"), message, secrets.REMEDY, severity="warning")
+                )
+        if shape.file and (not shape.file.endswith(".ics") or shape.file.startswith("/") or ".." in shape.file):
+            hint = "put it into the folder, like calendars/primary.ics"
+            self.fault((*place, "file"), "this is no .ics file of the rules folder", hint)
+        if len(shape.people) > MOST_NAMES:
+            self.fault((*place, "people"), f"a calendar has at most {MOST_NAMES} names", key=True)
+        if not MINUTE <= shape.every <= DAY:
+            self.fault((*place, "every"), "a calendar is read every 1m to 1d")
+        return Ical(shape.url, shape.file, dict(shape.people), shape.by, shape.every)
 
     def _layer(self, place: Path, shape: shapes.LayerShape, here: str, index: int) -> Layer:
         if not shape.users:
@@ -152,6 +175,8 @@ def _named(shape: shapes.TeamOncallFile) -> list[tuple[Path, str, str]]:
         for at, layer in enumerate(schedule.layers):
             found += [((*place, "layers", at, "users", i), user, "people") for i, user in enumerate(layer.users)]
         found += [((*place, "overrides", i, "user"), one.user, "people") for i, one in enumerate(schedule.overrides)]
+        if schedule.ical is not None:
+            found += [((*place, "ical", "people", key), one, "people") for key, one in schedule.ical.people.items()]
     for name, policy in shape.policies.items():
         for key, steps in _steps(policy):
             for at, step in enumerate(steps):

@@ -34,6 +34,13 @@ def method_fault(url: str) -> str:
     return "a literal secret stands in this URL" if _literal_secret(url) else ""
 
 
+def address_fault(url: str) -> str:
+    """Return why the address of something to fetch can't be used as it is written, or ""."""
+    if not url.startswith(("https://", "http://", "webcal://", "${")):
+        return "this is no address: write https://…, webcal://… or a ${NAME} that holds one"
+    return reference_fault(url) or ("a literal secret stands in this URL" if _literal_secret(url) else "")
+
+
 def _literal_secret(url: str) -> bool:
     try:
         parts = urlsplit(url)

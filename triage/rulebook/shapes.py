@@ -279,12 +279,25 @@ class OverrideShape(Shape):
     end: Wall = Field(description="Until when.")
 
 
+class IcalShape(Shape):
+    """A calendar to import: its events are shifts, which win over the layers; overrides win over them."""
+
+    url: Text = Field("", description="Where it is, https:// or webcal://; ${NAME} for the secret part.")
+    file: Text = Field("", description="Or a file of this folder, like calendars/primary.ics.")
+    people: dict[str, Text] = Field(
+        default_factory=dict, description="Names or addresses as the calendar has them → person."
+    )
+    by: Literal["summary", "attendee"] = Field("summary", description="Where an event names who is on call.")
+    every: Duration = Field(15 * durations.UNITS["m"], description="How often it is read; 1m to 1d.")
+
+
 class ScheduleShape(Shape):
     """Who is on call when. Later layers win over earlier ones where they cover; overrides win over all."""
 
     time_zone: str = Field(description="The clock that all its times are read from, like Europe/Berlin.")
     layers: list[LayerShape] = Field(default_factory=list, description="From the bottom up.")
     overrides: list[OverrideShape] = Field(default_factory=list, description="Planned exceptions.")
+    ical: IcalShape | None = Field(None, description="A calendar whose events are shifts.")
     partial: bool = Field(False, description="Hours with nobody on call are meant.")
 
 

@@ -137,8 +137,22 @@ class Layer(msgspec.Struct, frozen=True):
     end: int | None = None
 
 
+class Ical(msgspec.Struct, frozen=True):
+    """A calendar that a schedule imports: from `url` (secrets as `${…}`, unexpanded) or `file` of the rules folder.
+
+    `people` are names as the calendar has them → person. `by` says where it names people: in the `summary` of an event
+    or as its `attendee`. It is read anew `every` so often.
+    """
+
+    url: str = ""
+    file: str = ""
+    people: dict[str, str] = {}
+    by: str = "summary"
+    every: Millis = 15 * MINUTE
+
+
 class Schedule(msgspec.Struct, frozen=True):
-    """Who is on call when. A later layer wins where it covers, an override wins over all layers.
+    """Who is on call when. A later layer wins where it covers, an imported calendar over layers, an override over all.
 
     `partial` tells that hours with nobody on call are meant.
     """
@@ -148,6 +162,7 @@ class Schedule(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...] = ()
     overrides: tuple[Override, ...] = ()
     partial: bool = False
+    ical: Ical | None = None
 
 
 MAPPED: Final = (

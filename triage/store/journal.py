@@ -10,6 +10,7 @@ import redis
 
 from triage.model import (
     Body,
+    CalendarRead,
     Command,
     DeadLetter,
     Entry,
@@ -34,6 +35,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     DeadLetter: EntryKind.DEAD_LETTER,
     OverrideAsked: EntryKind.OVERRIDE,
     SilenceAsked: EntryKind.SILENCE,
+    CalendarRead: EntryKind.CALENDAR,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -112,6 +112,8 @@ last_resort: carl
         "(add steps: [{notify: …}])",
         "oncall.yaml:7:29: this step notifies nobody (name a person)",
         'oncall.yaml:8:13: there is no person "anna" (did you mean "ana"?)',
+        "oncall.yaml:9:1: the last resort reaches nobody: everybody who has a contact method would be paged (name "
+        "somebody with a contact method: last_resort: [ana])",
         'oncall.yaml:9:14: there is no person "carl" (add that person under people:)',
     ]
 
