@@ -22,7 +22,8 @@ class Incident(BaseModel):
     """An incident. `id` is the first six characters of `key`; `earlier` is the id of the one it continues, if any.
 
     `roles`: commander, communications or scribe → who. `links`, `merged` and `merged_into` are ids of other incidents;
-    one that was merged is closed, and goes on as `merged_into`.
+    one that was merged is closed, and goes on as `merged_into`. `flapping` says how much one of its alerts flaps, ""
+    where none does.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Incident(BaseModel):
     merged: list[str] = []
     merged_into: str | None = None
     mitigating_at: Time | None = None
+    flapping: str = ""
 
 
 class TimelineLine(BaseModel):
@@ -74,7 +76,10 @@ class Timeline(BaseModel):
 
 
 class Alert(BaseModel):
-    """An alert with what is remembered of it. Labels are empty when only the short memory is kept."""
+    """An alert with what is remembered of it. Labels are empty when only the short memory is kept.
+
+    What is `flapping` counts as firing, whatever its sender said last, until it settles.
+    """
 
     fingerprint: str
     state: str
@@ -95,6 +100,7 @@ class Alert(BaseModel):
     events: int
     episodes: int
     incident: str | None
+    flapping: bool
 
 
 class AlertPage(BaseModel):

@@ -62,6 +62,7 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         merged=[short(key) for key in one.merged],
         merged_into=short(one.merged_into) or None,
         mitigating_at=_time(one.mitigating_at),
+        flapping=one.flaps,
     )
 
 
@@ -102,6 +103,7 @@ def alert(view: queries.AlertView) -> shapes.Alert:
         events=one.count,
         episodes=one.episodes,
         incident=short(one.incident) or None,
+        flapping=one.flap is not None and one.flap.since is not None,
     )
 
 

@@ -137,7 +137,13 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     return draft.changes
 
 
-_TIMED: Final = {"alert": ALERT, "hold": ALERT, "beat": HEARTBEAT, "override": OVERRIDES, "silence": SILENCE}
+_OF_ALERTS: Final = frozenset({"alert", "hold", "flap"})
+_TIMED: Final = {
+    **dict.fromkeys(sorted(_OF_ALERTS), ALERT),
+    "beat": HEARTBEAT,
+    "override": OVERRIDES,
+    "silence": SILENCE,
+}
 """Kind of timer → the family of what it names, where that is no incident."""
 
 
@@ -201,7 +207,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         index = known_in(memory, THE_SILENCES)
         yield from ((SILENCE, one) for one in (index.keys if isinstance(index, Silences) else ()))
         return
-    fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in ("alert", "hold")]
+    fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in _OF_ALERTS]
     if isinstance(entry.body, Events):
         fingerprints = [event.fingerprint for event in entry.body.events]
     if family in (ALERT, DETAILS):
@@ -215,7 +221,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}
-    incidents.update({name.partition(":")[2]: None for name in due if name.partition(":")[0] not in ("alert", "hold")})
+    incidents.update({name.partition(":")[2]: None for name in due if name.partition(":")[0] not in _OF_ALERTS})
     for group in then_needs(entry, rulebook, memory) if family != EFFECT else ():
         found = known_in(memory, group) if group[0] == GROUP else None
         if isinstance(found, Group):

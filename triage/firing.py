@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import alerts, incidents, pausing, quiet, raises, silences
+from triage import alerts, flapping, incidents, pausing, quiet, raises, silences
 from triage.alerts import Move
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import (
@@ -68,6 +68,7 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -
     alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
     alert.seen_at = scene.now
     alert.count += 1
+    flapped = _flaps_again(scene, source, event, alert)
     if event.starts_at is not None and (alert.starts_at is None or event.starts_at > alert.starts_at):
         alert.starts_at = event.starts_at
     outcome, reason = _held_as(known.quiet) if known.state is AlertState.HELD else (Outcome.DEDUPLICATED, Reason.REPEAT)
@@ -83,7 +84,41 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -
         if event.kind is Kind.REPORT:
             incidents.note_report(scene, alert.incident, event)
         alert.labels_sum, alert.text_sum = labels_sum, text_sum
-    return Decision(outcome, reason, alert.severity, event.fingerprint, rule, alert.incident)
+    if flapped:
+        outcome, reason = Outcome.HELD, Reason.FLAPPING
+    detail = flapping.detail_of(alert) if flapped else ""
+    return Decision(outcome, reason, alert.severity, event.fingerprint, rule, alert.incident, detail)
+
+
+def _flaps_again(scene: Scene, source: str, event: Event, alert: Alert) -> bool:
+    """Note that an alert which flaps fires again. Return whether that is a change: its sender had ended it."""
+    if not flapping.again(scene, alert):
+        return False
+    flapping.rest(scene, event.fingerprint, alert)
+    incident = _incident_of(scene, alert)
+    if incident is not None and incident.phase not in ENDED:
+        raises.count_again(scene, incident, scene.rulebook.verdict(source, event))
+    return True
+
+
+def settle(scene: Scene, fingerprint: str) -> None:
+    """The timer `flap:<fingerprint>` is due: an alert that flapped is over, or fires on."""
+    settled = flapping.settles(scene, fingerprint)
+    details: Details | None = scene.draft.get((DETAILS, fingerprint))
+    if settled is None or details is None:
+        return
+    alert: Alert = scene.draft.edit((ALERT, fingerprint))
+    event = pausing.as_event(fingerprint, details)
+    incident = _incident_of(scene, alert)
+    if settled.down:
+        _over(scene, event, alert, settled.account)
+    elif settled.anew and incident is not None:
+        incident.firing = max(0, incident.firing - 1)
+        pausing.left(scene, incident, fingerprint)
+        _begin_again(scene, alert.source, event, alert, 0)
+        return
+    if incident is not None:
+        flapping.tell_settled(scene, incident, settled)
 
 
 def _reclassify(scene: Scene, event: Event, alert: Alert, verdict: Verdict) -> None:
@@ -115,6 +150,7 @@ def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: 
         if verdict.severity is Severity.P4:
             return Decision(Outcome.RECORDED, Reason.LOW_REPORT, verdict.severity, event.fingerprint, verdict.rule)
     alert = alerts.begun(event, known, source, verdict.severity, scene.now)
+    alert.flap = flapping.begins(scene, source, event, known)
     if verdict.during and not scene.rulebook.is_open(verdict.during, scene.now):
         return _hold(scene, event, alert, verdict)
     found = _begins_quiet(scene, source, event, verdict)
@@ -122,6 +158,7 @@ def _begin(scene: Scene, source: str, event: Event, known: Alert | None, index: 
         return _quieten(scene, event, alert, verdict, found, known.incident if known is not None else "")
     alert.incident = known.incident if known is not None else ""
     outcome, reason = incidents.place(scene, event, alert, verdict, index)
+    flapping.began(scene, event.fingerprint, alert, event.title)
     counted = raises.count(scene, scene.draft.edit_incident(alert.incident), event, verdict)
     _remember(scene, event, alert, verdict, counted)
     return Decision(outcome, reason, verdict.severity, event.fingerprint, verdict.rule, alert.incident)
@@ -298,11 +335,19 @@ def _incident_of(scene: Scene, alert: Alert) -> Incident | None:
 def _end(scene: Scene, event: Event) -> Decision:
     """The episode is over; the incident loses an alert, perhaps its last."""
     alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
-    was = alert.state
-    alert.state = AlertState.RESOLVED
+    held = flapping.ends(scene, event, alert)
+    if held is not None:
+        return held
     alert.ends_at = scene.now if event.ends_at is None else event.ends_at
-    alert.seen_at = alert.changed_at = scene.now
-    reason = Reason.EPISODE_ENDED
+    alert.seen_at = scene.now
+    reason = _over(scene, event, alert)
+    return Decision(Outcome.RESOLVED, reason, alert.severity, event.fingerprint, "", alert.incident)
+
+
+def _over(scene: Scene, event: Event, alert: Alert, why: str = "") -> Reason:
+    """Let an alert be over; `why` is for those who hear that all is clear. Return whether it was the last of many."""
+    was = alert.state
+    alert.state, alert.changed_at = AlertState.RESOLVED, scene.now
     _no_longer_heard(scene, event, alert)
     if was is AlertState.HELD:
         alert.quiet = ""
@@ -312,9 +357,10 @@ def _end(scene: Scene, event: Event) -> Decision:
         if incident is not None and incident.tallied and scene.draft.get((TALLY, incident.key)) is not None:
             details: Details | None = scene.draft.get((DETAILS, event.fingerprint))
             raises.uncount(scene, scene.draft.edit_incident(incident.key), details.counted if details else ())
-        if incidents.leave(scene, alert.incident, event.fingerprint, event.title, was is AlertState.STALE):
-            reason = Reason.LAST_ENDED
-    return Decision(Outcome.RESOLVED, reason, alert.severity, event.fingerprint, "", alert.incident)
+        stale = was is AlertState.STALE
+        if incidents.leave(scene, alert.incident, event.fingerprint, event.title, stale, why):
+            return Reason.LAST_ENDED
+    return Reason.EPISODE_ENDED
 
 
 def _no_longer_heard(scene: Scene, event: Event, alert: Alert) -> None:

@@ -250,8 +250,11 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     quiet.incident_changed(scene, incident)
 
 
-def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> bool:
-    """Note that one alert of an incident stopped firing. Return whether it was the last."""
+def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool, why: str = "") -> bool:
+    """Note that one alert of an incident stopped firing; `why` says how, where that is worth a word.
+
+    Return whether it was the last.
+    """
     if scene.draft.incident(key) is None:
         return False
     incident = scene.draft.edit_incident(key)
@@ -265,7 +268,7 @@ def leave(scene: Scene, key: str, fingerprint: str, title: str, stale: bool) -> 
     if incident.firing > incident.stale or incident.phase in ENDED:
         return incident.firing == 0
     if incident.firing == 0:
-        all_clear(scene, incident, "no alert fires any more")
+        all_clear(scene, incident, why or "no alert fires any more")
     else:
         gone_quiet(scene, incident)
     return incident.firing == 0

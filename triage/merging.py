@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from triage import incidents, paging, pausing, quiet, raises, responding, telling
+from triage import flapping, incidents, paging, pausing, quiet, raises, responding, telling
 from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
 from triage.scene import Scene
@@ -31,7 +31,7 @@ _ESCALATION: Final = (
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
 
 OnMerge = Callable[[Scene, Incident, Incident], None]
-ON_MERGE: Final[tuple[OnMerge, ...]] = ()
+ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over,)
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")
 

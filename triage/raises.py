@@ -34,6 +34,14 @@ def count(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> t
     return tuple(one for one in counted if one)
 
 
+def count_again(scene: Scene, incident: Incident, verdict: Verdict) -> None:
+    """Count that an alert which flaps began to fire again, though it was counted as firing all along."""
+    for index, clause in enumerate(verdict.raises):
+        if clause.times:
+            key = f"{verdict.rules.get('raise', verdict.rule)}/{index}"
+            _count_times(scene, incident, tally_of(scene, incident), key, clause)
+
+
 def tally_of(scene: Scene, incident: Incident) -> Tally:
     """Return what is counted for an incident, for changing."""
     if not incident.tallied or scene.draft.get((TALLY, incident.key)) is None:

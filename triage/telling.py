@@ -33,6 +33,7 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "incident": short(incident.key),
         "phase": incident.phase.value,
         "acked_by": incident.acked_by,
+        "flapping": incident.flaps,
     }
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import firing, heartbeats, incidents, overrides, paging, pausing, raises, silences, storms, telling
+from triage import (
+    firing,
+    flapping,
+    heartbeats,
+    incidents,
+    overrides,
+    paging,
+    pausing,
+    raises,
+    silences,
+    storms,
+    telling,
+)
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
 from triage.scene import Scene
@@ -94,6 +106,9 @@ def _went_stale(scene: Scene, incident: Incident, alert: Alert, fingerprint: str
 def _uncounted(scene: Scene, incident: Incident, fingerprint: str) -> None:
     incident.firing = max(0, incident.firing - 1)
     incident.stale = max(0, incident.stale - 1)
+    alert = scene.draft.alert(fingerprint)
+    if alert is not None and alert.flap is not None and alert.flap.since is not None:
+        flapping.stops(incident)
     pausing.left(scene, incident, fingerprint)
     details: Details | None = scene.draft.get((DETAILS, fingerprint))
     if details is not None and details.counted and scene.draft.get((TALLY, incident.key)) is not None:
@@ -120,4 +135,5 @@ _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,
     "hold": firing.look_again,
+    "flap": firing.settle,
 }

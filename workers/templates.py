@@ -25,7 +25,7 @@ DEFAULT: Final = "default"
 KINDS: Final = tuple(kind.value for kind in EffectKind)
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
-    "acked_by", "text", "late", "changed",
+    "acked_by", "text", "late", "changed", "flapping",
     "kind", "person", "id", "repeat", "link", "acknowledge", "answer_url", "number",
 )  # fmt: skip
 """What a template can say. docs/channels.md has their meanings; all are texts, "" where there is nothing to say."""

@@ -158,6 +158,7 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
         ("Service", clean(facts.get("service", ""), LINE_MAX)),
         ("Since", time_of(facts.get("since", ""))),
         ("Alerts", _alerts(facts)),
+        ("Flapping", clean(facts.get("flapping", ""), LINE_MAX)),
         ("Changed", clean(facts.get("changed", ""), LINE_MAX)),
         ("Example", clean(facts.get("labels", ""), LINE_MAX)),
         ("Runbook", clean(facts.get("runbook", ""), LINE_MAX)),

@@ -186,3 +186,42 @@ async def test_what_depends_on_a_broken_service_is_told_when_that_is_mended(town
         ("checkout", Phase.DETECTED),
     ]
     assert town.paged == ["ana", "ana"]
+
+
+async def test_an_alert_that_flaps_pages_once_is_held_and_gives_an_account_when_it_settles(town: Town) -> None:
+    await load(town, quiet="flapping: {changes: 5, within: 10m, settled_after: 10m}")
+    for _ in range(2):
+        await town.fires("LinkDown")
+        town.wait(minutes=1)
+        await town.ends("LinkDown")
+        town.wait(minutes=1)
+    before = len(town.paged)
+    await town.fires("LinkDown")
+    (said,) = [one for one in town.messages if one["kind"] == "page"][before:]
+    assert "Flapping: LinkDown: 5 changes in 4m" in said["body"]
+    await town.acks("ana")
+    for number in range(21):
+        held = became(town, await (town.fires if number % 2 else town.ends)("LinkDown"))
+        assert (held.outcome, held.reason) == ("held", "flapping")
+        town.wait(minutes=1)
+    assert len(town.paged) == before + 1, "twenty-one changes later nobody was paged again"
+    assert (town.incident.phase, town.incident.firing) == (Phase.TRIAGED, 1)
+    assert "reopened" not in [line.what for line in town.timeline(town.incident)[-3:]]
+    told = len(town.told)
+    town.wait(minutes=9)
+    assert town.incident.phase is Phase.MONITORING
+    (account,) = town.messages[-1:]
+    assert town.told[told:] == ["All clear: LinkDown"]
+    assert "LinkDown is over: it flapped for 20m and has not changed for 10m since; 21 changes" in account["body"]
+    town.wait(minutes=61)
+    assert [one.phase for one in town.incidents] == [Phase.RESOLVED]
+
+
+async def test_a_downtime_while_it_flaps_settles_it_once(town: Town) -> None:
+    await load(town, quiet="flapping: {changes: 3, within: 10m}")
+    for number in range(4):
+        await (town.ends if number % 2 else town.fires)("LinkDown")
+    town.sleep(minutes=90)
+    town.settle()
+    assert [title for title in town.told if title.startswith("All clear")] == ["All clear: LinkDown"] * 2
+    assert (town.incident.phase, town.incident.flapping) == (Phase.MONITORING, 0)

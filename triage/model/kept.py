@@ -19,8 +19,28 @@ class AlertState(enum.StrEnum):
     HELD = "held"
 
 
+class Flap(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The changes of an alert that may flap: it began to fire, or ended.
+
+    `times` are those within `within` while it does not flap; while it does, the last one alone. It flaps once there are
+    `limit` of them, `since` then (None: it does not), until there was none for `rest`. Meanwhile the alert counts as
+    firing, `down` tells that its sender says otherwise, and `withheld` counts the changes that nobody was told of.
+    """
+
+    times: tuple[Millis, ...]
+    limit: int
+    within: Millis
+    rest: Millis
+    since: Millis | None = None
+    down: bool = False
+    withheld: int = 0
+
+
 class Alert(msgspec.Struct, array_like=True, gc=False):
-    """The short memory of one fingerprint: what deduplication needs, about 100 bytes. `quiet`: what silences it."""
+    """The short memory of one fingerprint: what deduplication needs, about 100 bytes. `quiet`: what silences it.
+
+    `flap` is kept only where quiet.yaml says what flapping is.
+    """
 
     state: AlertState
     source: str
@@ -36,6 +56,7 @@ class Alert(msgspec.Struct, array_like=True, gc=False):
     labels_sum: int = 0
     text_sum: int = 0
     quiet: str = ""
+    flap: Flap | None = None
 
 
 class Details(msgspec.Struct, array_like=True, gc=False):
@@ -96,7 +117,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `mitigating_at` are when it was first acknowledged and first mitigated. `links` are incidents that have to do with
     it; `merged` became part of it, and `merged_into` is what it became part of, or "".
     `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
-    that it ever stood for.
+    that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
     """
 
     key: str
@@ -162,6 +183,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     parts: int = 0
     storm: str = ""
     stands_for: int = 0
+    flapping: int = 0
+    flaps: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -52,6 +52,7 @@ class Reason(enum.StrEnum):
     MAINTENANCE = "maintenance"
     INHIBITED = "inhibited"
     DEPENDS_ON = "depends-on"
+    FLAPPING = "flapping"
 
 
 class Decision(msgspec.Struct, array_like=True, gc=False):

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from triage.model import HOUR, Millis, Severity
 from triage.rulebook.budgets import OFFICE, DigestShape, StormLimits, StormShape, storm_limits
+from triage.rulebook.flapping import LONGEST, Flapping, FlappingShape, FlapRule, Limits
 from triage.rulebook.intervals import Piece
 from triage.rulebook.matcher import Matcher, MatcherError, parse_matchers
 from triage.rulebook.problems import Problem, closest
@@ -135,6 +136,7 @@ class QuietFile(Shape):
     maintenance: dict[str, MaintenanceShape] = Field(default_factory=dict, description="Name → which service, when.")
     inhibitions: dict[str, InhibitionShape] = Field(default_factory=dict, description="Name → what inhibits what.")
     depends_on: bool = Field(False, description="Inhibit what needs a service that has an open P0 or P1 incident.")
+    flapping: FlappingShape | None = Field(None, description="Hold back the ends of alerts that flap.")
     tokens: dict[str, SilencerShape] = Field(default_factory=dict, description="Name → a token that only silences.")
     storm: StormShape = Field(default_factory=StormShape, description="The page budget of each person.")
     digest: DigestShape = Field(default_factory=DigestShape, description="When what wakes nobody is told.")
@@ -180,6 +182,7 @@ class QuietRules(msgspec.Struct, frozen=True):
     silencers: dict[str, Silencer] = {}
     storm: StormLimits = StormLimits()
     digest_window: str = OFFICE
+    flapping: Flapping | None = None
 
 
 @lru_cache(maxsize=1_024)
@@ -257,6 +260,7 @@ class _Compiler:
             silencers={name: self._silencer(name, one) for name, one in shape.tokens.items()},
             storm=self._storm(shape.storm),
             digest_window=self._window(shape.digest.window),
+            flapping=self._flapping(shape.flapping) if shape.flapping is not None else None,
         )
 
     def fault(self, place: Path, message: str, hint: str = "", severity: Any = "error", **where: Any) -> None:
@@ -320,6 +324,29 @@ class _Compiler:
             message = "without equal, one source anywhere inhibits every target"
             self.fault(place, message, "add equal: [cluster], or accept that", "lint", key=True)
         return Inhibition(sources, targets, tuple(dict.fromkeys(shape.equal)))
+
+    def _flapping(self, shape: FlappingShape) -> Flapping:
+        rules: list[FlapRule] = []
+        for name in ("within", "settled_after"):
+            self._bounded(("flapping", name), getattr(shape, name))
+        for index, one in enumerate(shape.rules):
+            place: Path = ("flapping", "rules", index)
+            matchers = matchers_of(self._set((*place, "matchers"), one.matchers))
+            for name in ("within", "settled_after"):
+                self._bounded((*place, name), getattr(one, name))
+            limits = Limits(
+                shape.changes if one.changes is None else one.changes,
+                shape.within if one.within is None else one.within,
+                shape.settled_after if one.settled_after is None else one.settled_after,
+            )
+            if one.never and (one.changes, one.within, one.settled_after) != (None, None, None):
+                self.fault((*place, "never"), "what is never held back needs no limits", "leave one of them out")
+            rules.append(FlapRule(matchers, None if one.never else limits))
+        return Flapping(Limits(shape.changes, shape.within, shape.settled_after), tuple(rules))
+
+    def _bounded(self, place: Path, given: Millis | None) -> None:
+        if given is not None and not 0 < given <= LONGEST:
+            self.fault(place, "this is longer than nothing, and a day at most", "for example 10m")
 
     def _sets(self, place: Path, one: list[str] | None, several: list[list[str]] | None) -> tuple[tuple[str, ...], ...]:
         if (one is None) == (several is None):

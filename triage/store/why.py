@@ -20,6 +20,7 @@ from triage.model import (
     Decision,
     Details,
     Event,
+    Flap,
     Incident,
     Line,
     Millis,
@@ -30,6 +31,7 @@ from triage.model import (
     short,
 )
 from triage.rulebook import EMPTY, Explanation, Rulebook, RulesError, compile_files
+from triage.rulebook.durations import show_duration
 from triage.silence import Words
 from triage.store import queries, standing
 
@@ -307,11 +309,23 @@ async def _of_alert(client: queries.Client, rulebook: Rulebook, ref: str) -> Why
         Fact("deduplicated", f"{alert.count} events in {alert.episodes} episodes are this one alert"),
         Fact("incident", short(alert.incident) or "none"),
         *([Fact("held back by", alert.quiet)] if alert.quiet else []),
+        *_flapping(alert.flap),
     ]
     sections = [Section(f"Alert: {view.details.title}" if view.details else "Alert", facts)]
     if view.details is not None:
         sections += _rules(rulebook.explain(alert.source, _as_event(view.fingerprint, view.details)))
     return Why("alert", view.fingerprint, sections + await _told_of(client, alert.incident))
+
+
+def _flapping(flap: Flap | None) -> list[Fact]:
+    """Return what is held back of an alert that flaps."""
+    if flap is None or flap.since is None:
+        return []
+    rest = show_duration(flap.rest)
+    says = "that it ended" if flap.down else "that it fires"
+    text = f"since {_time(flap.since)}; it counts as firing until it has not changed for {rest}. Its sender says {says}"
+    withheld = f"{flap.withheld} changes, the last at {_time(flap.times[-1])}"
+    return [Fact("flapping", text), Fact("withheld", withheld)]
 
 
 def _by_rule(details: Details | None) -> str:
