@@ -80,7 +80,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.triage.quiet_stage import silence, staged
 from tests.unit.triage.stage import START, alert
 from tests.unit.triage.test_decide_model import Watched, snapshot
+from triage import turns
 from triage.decide import decide
 from triage.memory import ALERT, DictMemory
 from triage.model import (
@@ -28,7 +29,6 @@ from triage.model import (
     Tick,
     Verb,
 )
-from triage.timers import LIMIT
 
 FLAPPING = "flapping: {changes: 5, within: 10m, settled_after: 10m}"
 
@@ -261,7 +261,7 @@ def test_history_with_flapping_replays() -> None:
     stage.minutes(30)
     memory = DictMemory()
     for entry in stage.entries:
-        due = memory.due(max(entry.at, START), LIMIT) if isinstance(entry.body, Tick) else ()
+        due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
         memory.apply(decide(memory, entry, stage._rulebook, due))
     assert snapshot(memory) == snapshot(stage.memory)
 
