@@ -10,7 +10,19 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from desk import checks, commanding, oncall, openapi, people, problems, reading, silences, verbs, views
+from desk import (
+    checks,
+    commanding,
+    declaring,
+    oncall,
+    openapi,
+    people,
+    problems,
+    reading,
+    silences,
+    verbs,
+    views,
+)
 from desk.api import BASE, ROUTES, Answered, Call, Office, Route
 from desk.context import Desk
 from desk.people import Person
@@ -25,7 +37,15 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-EVERY_ROUTE: Final = (*ROUTES, *verbs.ROUTES, *commanding.ROUTES, *oncall.ROUTES, *silences.ROUTES, *checks.ROUTES)
+EVERY_ROUTE: Final = (
+    *ROUTES,
+    *verbs.ROUTES,
+    *commanding.ROUTES,
+    *declaring.ROUTES,
+    *oncall.ROUTES,
+    *silences.ROUTES,
+    *checks.ROUTES,
+)
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
+from desk import problems
+from desk.people import CSRF_FIELD
 from desk.problems import Problem
 from triage.model import clean_text
 
@@ -15,6 +19,9 @@ BODY_MAX: Final = 64 * 1024
 """Longest body that the desk reads, in bytes."""
 BODY_TIMEOUT_S: Final = 10.0
 FIELDS_MAX: Final = 20
+FORM: Final = web.RequestKey("form", dict[str, str])
+"""Where the views put the fields of a form that they have read and found to be ours."""
+_Shape = TypeVar("_Shape", bound=BaseModel)
 
 
 async def limited(request: web.Request) -> bytes:
@@ -41,3 +48,11 @@ async def form(request: web.Request) -> dict[str, str]:
     except ValueError:
         raise Problem(400, "invalid", "The form cannot be used", f"it has more than {FIELDS_MAX} fields") from None
     return {name: clean_text(value) for name, value in pairs}
+
+
+def shaped(shape: type[_Shape], fields: Mapping[str, str]) -> _Shape:
+    """Return the body that a form filled; an empty field is one that was left out. Raises Problem 400 naming fields."""
+    try:
+        return shape.model_validate({name: value for name, value in fields.items() if name != CSRF_FIELD and value})
+    except ValidationError as error:
+        raise problems.from_validation(error, "form") from None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from importlib import resources
 from typing import Any, Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
 from desk.showing import time_of
-from triage.model import DAY, HOUR, MINUTE, SECOND, Millis, Severity
+from triage.model import DAY, HOUR, MINUTE, SECOND, Millis
+from triage.rulebook.meanings import BUILT_IN
 
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -27,13 +30,6 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-}
-MEANINGS: Final = {
-    Severity.P0: "critical: complete outage or data loss",
-    Severity.P1: "high: major feature broken, revenue impact",
-    Severity.P2: "medium: degraded, a workaround exists",
-    Severity.P3: "low: minor or cosmetic",
-    Severity.P4: "informational",
 }
 _LINK: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}]", re.IGNORECASE)
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -98,6 +94,11 @@ def clock_of(at: Millis) -> str:
     return time_of(at)[:19].replace("T", " ") + " UTC"
 
 
+def local_of(at: Millis, zone: str) -> str:
+    """Return a time of day as people read it in a time zone, with the zone's short name. Raises KeyError."""
+    return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone)).strftime("%a %H:%M:%S %Z")
+
+
 class Renderer:
     """Renders templates. One per application; templates are compiled once."""
 
@@ -111,8 +112,14 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._env.filters |= {"linked": linked, "utc": time_of, "clock": clock_of, "duration": duration}
-        self._env.globals |= {"link": link, "meanings": MEANINGS, "stamp": stamp.hexdigest(), "data_loss": data_loss}
+        self._env.filters |= {
+            "linked": linked,
+            "utc": time_of,
+            "clock": clock_of,
+            "duration": duration,
+            "local": local_of,
+        }
+        self._env.globals |= {"link": link, "meanings": BUILT_IN, "stamp": stamp.hexdigest(), "data_loss": data_loss}
 
     def answer(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Return a template as an answer with the headers every view has."""

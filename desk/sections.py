@@ -15,13 +15,16 @@ from aiohttp import web
 
 from desk.api import Office
 from desk.people import Person
-from triage.model import Incident, Millis
+from triage.model import Incident, Millis, Role
+from triage.phases import MOVES
 from triage.rulebook import Rulebook
 from triage.store import queries
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
 ALERTS_SHOWN: Final = 50
+OTHERS_SHOWN: Final = 50
+"""How many open incidents are offered to be linked or merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,25 @@ class Look:
 Values = Callable[[Look], Awaitable[Mapping[str, Any]]]
 
 
-async def _nothing(_look: Look) -> Mapping[str, Any]:
-    return {}
+async def _head(look: Look) -> Mapping[str, Any]:
+    """The local time is that of whoever looks, where oncall.yaml knows it."""
+    who = look.rulebook.people.get(look.person.name)
+    return {"meant": look.rulebook.meanings, "tz": who.time_zone if who is not None else ""}
 
 
 async def _acts(look: Look) -> Mapping[str, Any]:
     return {"people": sorted(look.rulebook.people)}
+
+
+async def _command(look: Look) -> Mapping[str, Any]:
+    opened, _ = await queries.open_incidents(look.client)
+    return {
+        "moves": {
+            to: why for (before, to), why in MOVES.items() if before is look.one.phase and not look.one.merged_into
+        },
+        "roles": list(Role),
+        "others": [one for one in opened[:OTHERS_SHOWN] if one.key != look.one.key],
+    }
 
 
 async def _timeline(look: Look) -> Mapping[str, Any]:
@@ -66,8 +82,9 @@ async def _why(look: Look) -> Mapping[str, Any]:
 
 
 SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
-    ("head", _nothing),
+    ("head", _head),
     ("acts", _acts),
+    ("command", _command),
     ("timeline", _timeline),
     ("alerts", _alerts),
     ("why", _why),

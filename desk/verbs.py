@@ -6,15 +6,15 @@ Both read the same body. What it holds besides the fields that every command has
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from desk import asking, commands, problems, shapes, showing
+from desk import asking, commands, shapes, showing
 from desk.api import BASE, Answered, Call, Office, Route
 from desk.commands import Outcome
-from desk.people import CSRF_FIELD, Person
+from desk.people import Person
 from desk.problems import Problem
 from triage.model import Verb
 from triage.rulebook.durations import parse_duration
@@ -48,18 +48,6 @@ async def ask(
 
 def _as_text(value: object) -> str:
     return ("yes" if value else "") if isinstance(value, bool) else str(value)
-
-
-def of_form(route: Route, fields: Mapping[str, str]) -> asking.CommandBody:
-    """Return the body that a form of the view filled. Raises Problem 400 that names the fields."""
-    assert route.body is not None  # noqa: S101  verbs have one, by `command`
-    given = {name: value for name, value in fields.items() if name != CSRF_FIELD and value}
-    try:
-        body = route.body.model_validate(given)
-    except ValidationError as error:
-        raise problems.from_validation(error, "form") from None
-    assert isinstance(body, asking.CommandBody)  # noqa: S101
-    return body
 
 
 def _handler(verb: Verb, doc: str) -> Callable[[Call], Awaitable[BaseModel | Answered]]:

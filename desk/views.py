@@ -6,12 +6,12 @@ Views are for signed-in people, on loopback too. Each POST carries the session's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import answering, asking, people, problems, reading, sections, signing, verbs
+from desk import answering, asking, declaring, people, problems, reading, sections, signing, verbs
 from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
@@ -24,7 +24,6 @@ OPEN_SHOWN: Final = 100
 ENDED_SHOWN: Final = 10
 ALERTS_SHOWN: Final = 50
 PENDING: Final = "It is in the journal. Triage has not come to it yet; this view shows it when it has."
-FORM: Final = web.RequestKey("form", dict[str, str])
 View = Callable[[web.Request, Person], Awaitable[web.Response]]
 
 
@@ -39,6 +38,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     app.router.add_get("/", house.signed_in(house.board))
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
     app.router.add_post("/incidents/{id}/{verb:" + "|".join(forms) + "}", house.signed_in(house.command))
+    declaring.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))
@@ -48,10 +48,10 @@ class Views:
     """The handlers, with what they share."""
 
     def __init__(self, office: Office, forms: Mapping[str, Route]) -> None:
-        self._office = office
+        self.office = office
         self._forms = forms
         self._desk = office.desk
-        self._renderer = Renderer(office.desk.settings.data_loss_accepted)
+        self.renderer = Renderer(office.desk.settings.data_loss_accepted)
 
     # How they are called.
 
@@ -82,38 +82,38 @@ class Views:
                 headers = {"Location": f"/login?next={quote(goal, safe='/')}", "Cache-Control": "no-store"}
                 return web.Response(status=303, headers=headers)
             if request.method == "POST":
-                request[FORM] = await reading.form(request)
-                people.check_form(self._desk, request, person, request[FORM].get(people.CSRF_FIELD, ""))
+                request[reading.FORM] = await reading.form(request)
+                people.check_form(self._desk, request, person, request[reading.FORM].get(people.CSRF_FIELD, ""))
             return await view(request, person)
 
         return self.caught(handle)
 
     def _problem(self, problem: Problem) -> web.Response:
-        answer = self._renderer.answer("problem.html", status=problem.status, problem=problem.shape)
+        answer = self.renderer.answer("problem.html", status=problem.status, problem=problem.shape)
         answer.headers.update(problem.headers)
         return answer
 
     # Coming and going.
 
     async def login(self, request: web.Request) -> web.Response:
-        return await signing.show(self._renderer, request)
+        return await signing.show(self.renderer, request)
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        return await signing.sign_in(self._office, self._renderer, request)
+        return await signing.sign_in(self.office, self.renderer, request)
 
     async def sign_out(self, _request: web.Request, person: Person) -> web.Response:
-        return await signing.sign_out(self._office, person)
+        return await signing.sign_out(self.office, person)
 
     async def link(self, request: web.Request) -> web.Response:
-        return await answering.show(self._desk, self._renderer, request)
+        return await answering.show(self._desk, self.renderer, request)
 
     async def answer(self, request: web.Request) -> web.Response:
-        return await answering.answer(self._desk, self._renderer, request)
+        return await answering.answer(self._desk, self.renderer, request)
 
     async def static(self, request: web.Request) -> web.Response:
         """Answer the style, the script or the icon. Their address carries a stamp, so they may be kept."""
         name = request.match_info["name"]
-        body = self._renderer.static.get(name)
+        body = self.renderer.static.get(name)
         if body is None:
             raise web.HTTPNotFound
         headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
@@ -125,7 +125,7 @@ class Views:
         """Show open incidents by severity, then age; below them those that ended lately."""
         opened, total = await queries.open_incidents(self._desk.client)
         ended = await queries.incidents(self._desk.client, queries.IncidentFilter(open=False), ENDED_SHOWN)
-        return self._renderer.answer(
+        return self.renderer.answer(
             "board.html",
             person=person,
             now=self._desk.clock(),
@@ -144,10 +144,10 @@ class Views:
         self, request: web.Request, person: Person, status: int = 200, said: str = "", fault: str = ""
     ) -> web.Response:
         one = await queries.incident(self._desk.client, request.match_info["id"])
-        rulebook = self._office.rulebooks.of(await standing.rules(self._desk.client))
-        look = sections.Look(self._office, request, person, one, rulebook, self._desk.clock())
+        rulebook = self.office.rulebooks.of(await standing.rules(self._desk.client))
+        look = sections.Look(self.office, request, person, one, rulebook, self._desk.clock())
         shown = await sections.gather(look)
-        return self._renderer.answer(
+        return self.renderer.answer(
             "incident.html",
             status=status,
             person=person,
@@ -163,14 +163,15 @@ class Views:
 
     async def command(self, request: web.Request, person: Person) -> web.Response:
         """Do what a form asks; when triage asks back, show its question."""
-        fields = request[FORM]
+        fields = request[reading.FORM]
         name, ref = request.match_info["verb"], request.match_info["id"]
         route = self._forms[name]
-        assert route.verb is not None  # noqa: S101  a form is a verb's
-        outcome = await verbs.ask(self._office, route.verb, ref, person, verbs.of_form(route, fields))
+        assert route.verb is not None and route.body is not None  # noqa: S101  a form is a verb's, by verbs.command
+        body = cast("asking.CommandBody", reading.shaped(route.body, fields))
+        outcome = await verbs.ask(self.office, route.verb, ref, person, body)
         if outcome.ending == "asks":
             again = {key: value for key, value in fields.items() if key not in (people.CSRF_FIELD, "confirm")}
-            return self._renderer.answer(
+            return self.renderer.answer(
                 "confirm.html",
                 status=409,
                 person=person,
@@ -195,6 +196,6 @@ class Views:
             raise Problem(400, "invalid", "The filter cannot be used", str(error)) from None
         wanted = queries.AlertFilter(state=state, source=asked["source"] or None, labels=labels)
         page = await queries.alerts(self._desk.client, wanted, ALERTS_SHOWN, request.query.get("after"))
-        return self._renderer.answer(
+        return self.renderer.answer(
             "alerts.html", person=person, now=self._desk.clock(), page=page, asked=asked, states=list(AlertState)
         )

@@ -13,6 +13,7 @@ from typing import Final, cast
 from triage import (
     ahead,
     commands,
+    declaring,
     deliveries,
     heartbeats,
     importing,
@@ -56,6 +57,7 @@ from triage.model import (
     Command,
     DeadLetter,
     Decision,
+    Declared,
     Entry,
     Event,
     Events,
@@ -130,6 +132,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         draft.changes.answers[entry.id] = _guarded_answer(scene, "silence", lambda inner: silences.obey(inner, body))
     elif isinstance(body, CalendarRead):
         _guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
+    elif isinstance(body, Declared):
+        draft.changes.answers[entry.id] = _guarded_answer(scene, "declare", lambda inner: declaring.obey(inner, body))
     else:
         _dead_letter(scene, body)
     scene.edit_meta().now = scene.now

@@ -120,24 +120,29 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
         earlier=earlier,
         example=event.fingerprint,
     )
-    draft.put((INCIDENT, key), incident)
-    draft.put((GROUP, verdict.group), Group(key))
     alert.incident = key
     draft.member(key, event.fingerprint, True)
     by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
-    scene.line(incident, "opened", f"{verdict.severity} {by_rule}: {event.title}")
-    if earlier:
-        scene.line(incident, "linked", f"the same group had incident {short(earlier)} before")
+    begin(scene, incident, verdict, f"{verdict.severity} {by_rule}: {event.title}")
+    pausing.joined(scene, incident, event.fingerprint)
+
+
+def begin(scene: Scene, incident: Incident, verdict: Verdict, how: str, by: str = "") -> None:
+    """Begin an incident that is made up already: its group leads to it, and it pages by its policy."""
+    scene.draft.put((INCIDENT, incident.key), incident)
+    scene.draft.put((GROUP, incident.group), Group(incident.key))
+    scene.line(incident, "opened", how, by=by)
+    if incident.earlier:
+        scene.line(incident, "linked", f"the same group had incident {short(incident.earlier)} before")
     if verdict.unknown_policy:
         scene.line(incident, "rules", f"policy “{verdict.unknown_policy}” does not exist; using “{verdict.policy}”")
         telling.tell_operator(
             scene,
             f"policy:{verdict.unknown_policy}",
             f"Unknown escalation policy “{verdict.unknown_policy}”",
-            f"A rule names it for {event.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
+            f"A rule names it for {incident.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
         )
     paging.begin(scene, incident, verdict.wait)
-    pausing.joined(scene, incident, event.fingerprint)
     quiet.incident_changed(scene, incident)
 
 

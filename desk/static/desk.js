@@ -40,8 +40,9 @@
 
   function isBeingWritten(part) {
     const choosing = document.activeElement?.tagName === "SELECT" && part.contains(document.activeElement);
-    const texts = [...part.querySelectorAll("textarea")];
-    return choosing || texts.some((one) => one.value !== "" || one === document.activeElement);
+    const fields = [...part.querySelectorAll("input:not([type=hidden]), textarea")];
+    const typing = ["INPUT", "TEXTAREA"].includes(document.activeElement?.tagName) && part.contains(document.activeElement);
+    return choosing || typing || fields.some((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked);
   }
 
   function replace(part, fresh) {

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from triage.model.basics import Kind, Millis, Status
+from triage.model.basics import Kind, Millis, Severity, Status
 
 
 class Event(msgspec.Struct, array_like=True, gc=False):
@@ -52,6 +52,7 @@ class EntryKind(enum.StrEnum):
     OVERRIDE = "override"
     SILENCE = "silence"
     CALENDAR = "calendar"
+    DECLARED = "declared"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -223,8 +224,38 @@ class CalendarRead(msgspec.Struct, array_like=True, gc=False):
     fault: str = ""
 
 
+class Declared(msgspec.Struct, array_like=True, gc=False):
+    """Somebody declares an incident that no alert has opened.
+
+    `by` names the person or token, `via` the way it came. `text` says what is known, `impact` whom it hurts. `take`:
+    they have it. `report` is the user's report that they declare it from (`<entry>/<index>`), or "". `confirm`: another
+    one although one is open for the same group.
+    """
+
+    title: str
+    severity: Severity
+    by: str
+    via: str
+    service: str = ""
+    text: str = ""
+    impact: str = ""
+    take: bool = False
+    report: str = ""
+    confirm: bool = False
+    request: str = ""
+
+
 Body: TypeAlias = (
-    Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked | CalendarRead
+    Events
+    | Command
+    | Result
+    | Tick
+    | RulesLoaded
+    | DeadLetter
+    | OverrideAsked
+    | SilenceAsked
+    | CalendarRead
+    | Declared
 )
 
 

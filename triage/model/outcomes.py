@@ -68,7 +68,11 @@ class Decision(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it)."""
+    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it).
+
+    `incident` is the key of the incident that was opened, or is meant by the question.
+    """
 
     ending: str
     text: str
+    incident: str = ""

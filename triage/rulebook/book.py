@@ -16,6 +16,7 @@ from triage.rulebook.checks import Check
 from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
+from triage.rulebook.meanings import Meaning
 from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
 from triage.rulebook.rule import Index, Rule
@@ -111,6 +112,7 @@ class Rulebook:
         cadences: Mapping[str, Cadence],
         quiet: QuietRules,
         checks: Mapping[str, Check],
+        meanings: Mapping[Severity, Meaning],
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -130,6 +132,7 @@ class Rulebook:
         self.cadences = cadences
         self.quiet = quiet
         self.checks = checks
+        self.meanings = meanings
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

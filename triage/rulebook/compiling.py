@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from triage.model import rules_digest
-from triage.rulebook import lint
+from triage.rulebook import lint, meanings
 from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
 from triage.rulebook.checks import compile_checks
@@ -56,6 +56,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         cadences=heartbeats.cadences,
         quiet=quiet,
         checks=checks.checks,
+        meanings=meanings.read(files),
     )
 
 

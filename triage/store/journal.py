@@ -13,6 +13,7 @@ from triage.model import (
     CalendarRead,
     Command,
     DeadLetter,
+    Declared,
     Entry,
     EntryKind,
     Events,
@@ -36,6 +37,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     OverrideAsked: EntryKind.OVERRIDE,
     SilenceAsked: EntryKind.SILENCE,
     CalendarRead: EntryKind.CALENDAR,
+    Declared: EntryKind.DECLARED,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

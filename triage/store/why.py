@@ -18,6 +18,7 @@ import msgspec
 from triage.model import (
     Command,
     Decision,
+    Declared,
     Details,
     Event,
     Flap,
@@ -152,6 +153,9 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
         return Why("override", entry_id, [_override(view.entry.body, view)])
     if isinstance(view.entry.body, SilenceAsked):
         return Why("silence", entry_id, [_silence(view.entry.body, view)])
+    if isinstance(view.entry.body, Declared):
+        told = await _told_of(client, view.answer.incident) if view.answer else []
+        return Why("declaration", entry_id, [_declared(view.entry.body, view), *told])
     events = queries.events_of(view)
     wanted = events if index is None else events[index : index + 1]
     if not wanted:
@@ -194,6 +198,17 @@ def _silence(asked: SilenceAsked, view: queries.EntryView) -> Section:
         Fact("answer", f"{view.answer.ending}: {view.answer.text}" if view.answer else "not decided yet"),
     ]
     return Section("Silence", facts)
+
+
+def _declared(asked: Declared, view: queries.EntryView) -> Section:
+    facts = [
+        Fact("at", _time(view.entry.at)),
+        Fact("asked", f"declare {asked.severity}: {asked.title}"),
+        Fact("service", asked.service or "none given"),
+        Fact("by", f"{asked.by} ({asked.via})"),
+        Fact("answer", f"{view.answer.ending}: {view.answer.text}" if view.answer else "not decided yet"),
+    ]
+    return Section("Declaration", facts)
 
 
 def _command(command: Command, view: queries.EntryView) -> Section:

@@ -1,0 +1,40 @@
+"""`tocsin incident declare`: open an incident that no alert has opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.settings import CLIENT, Settings
+
+
+@click.command("declare")
+@click.argument("title", required=False, default="")
+@click.option("-s", "--severity", required=True, type=click.Choice(["P0", "P1", "P2", "P3", "P4"]), help="How severe.")
+@click.option("--service", default="", help="Which service; by it the rules find whom to page.")
+@click.option("--impact", default="", help="Whom it hurts, and how.")
+@click.option("-m", "--message", "text", default="", help="What is known so far.")
+@click.option("--take", is_flag=True, help="You have it: nobody is paged.")
+@click.option("--report", default="", metavar="ENTRY", help="From a user's report, by the id that its answer said.")
+@click.option("--confirm", is_flag=True, help="Another one, although one is open for the same.")
+@OUTPUT
+@with_settings(CLIENT)
+def command(settings: Settings, output: str, **asked: Any) -> None:
+    """Declare an incident that no alert has opened. It pages by the policy of its service, but never you.
+
+    P0 critical: complete outage or data loss. P1 high: a major feature is broken, revenue suffers. P2 medium: degraded,
+    a workaround exists. P3 low: minor or cosmetic. P4: informational.
+    """
+    from tocsin.remote import Remote
+
+    with explained():
+        answer = Remote(settings).post("/api/v1/incidents", asked).body
+    if output == "json":
+        show_json(answer)
+        return
+    click.echo(plain(answer["text"]))
+    if answer["incident"]:
+        click.echo(answer["incident"]["url"])
