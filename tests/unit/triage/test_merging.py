@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.triage.stage import Stage
-from triage.model import Answer, Command, Incident, Phase, Verb
+from triage.memory import EFFECT
+from triage.model import DAY, HOUR, Answer, Command, Ending, Incident, Phase, Result, Severity, Verb
 
 
 def two(first: str = "critical", second: str = "critical") -> tuple[Stage, str, str]:
@@ -45,3 +46,124 @@ def test_the_merged_one_ends_and_its_alerts_belong_to_the_other() -> None:
     stage.ends(service="search", instance="b")
     stage.ends(service="shop")
     assert incident(stage, shop).phase is Phase.MONITORING
+
+
+def test_had_by_somebody_the_other_is_had_too_and_nobody_is_paged_any_more() -> None:
+    stage, shop, search = two()
+    ask(stage, Verb.ACKNOWLEDGE, search, "ben")
+    merge(stage, search, shop)
+    into = incident(stage, shop)
+    assert (into.acked_by, into.phase) == ("ben", Phase.TRIAGED)
+    stage.minutes(20)
+    assert stage.paged == ["ana", "ana"]  # one for each, before they were one
+
+
+def test_the_more_severe_escalation_goes_on_where_it_was() -> None:
+    stage, shop, search = two("warning", "outage")
+    stage.minutes(2)
+    merge(stage, search, shop)
+    assert (incident(stage, shop).severity, stage.paged) == (Severity.P0, ["ana"])
+    stage.minutes(3)
+    assert stage.paged == ["ana", "ben"]
+    stage.minutes(10)
+    assert stage.paged == ["ana", "ben", "ana"]
+    assert len({page.id for page in stage.pages}) == len(stage.pages)
+
+
+def test_a_p0_that_nobody_has_is_not_had_because_somebody_has_a_p1() -> None:
+    stage, shop, search = two("critical", "outage")
+    ask(stage, Verb.ACKNOWLEDGE, shop, "ben")
+    merge(stage, search, shop)
+    assert incident(stage, shop).acked_by == ""
+    stage.minutes(5)
+    assert stage.paged == ["ana", "ana", "ben"]
+
+
+def test_a_page_in_flight_arrives_once_and_its_link_takes_the_one_that_goes_on() -> None:
+    """A worker has the page in hand while the incidents become one: it is neither sent again nor lost."""
+    stage, shop, search = two("warning", "info")
+    stage.provider = lambda effect: Result(effect.id, effect.attempt, Ending.TRY_AGAIN, incident=effect.incident)
+    ask(stage, Verb.SEVERITY, search, "eve", text="worse", data={"to": "P1"})
+    (flying,) = incident(stage, search).pending[:1]
+    before = stage.memory.get((EFFECT, flying))
+    merge(stage, search, shop)
+    assert flying in incident(stage, shop).pending
+    assert stage.memory.get((EFFECT, flying)) is before, "writing it would end the worker's claim, and send it twice"
+    done = Result(flying, before.attempt, Ending.DELIVERED, incident=search, person="ana", scheme="terminal")  # type: ignore[union-attr]
+    stage.append(done)
+    assert flying not in incident(stage, shop).pending
+    assert "delivered" in stage.whats(incident(stage, shop))
+    ask(stage, Verb.ACKNOWLEDGE, search, "ana", page=flying)
+    assert incident(stage, shop).acked_by == "ana"
+    assert incident(stage, search).acked_by == ""
+
+
+def test_who_was_paged_for_one_is_not_paged_again_for_the_other() -> None:
+    stage, shop, search = two("outage", "info")
+    stage.provider = lambda effect: Result(effect.id, effect.attempt, Ending.TRY_AGAIN, incident=effect.incident)
+    ask(stage, Verb.SEVERITY, search, "eve", text="worse", data={"to": "P1"})
+    waiting = incident(stage, search).pending
+    assert waiting
+    merge(stage, search, shop)
+    assert incident(stage, shop).pending == ()
+    assert all(stage.memory.get((EFFECT, one)) is None for one in waiting)
+    late = Result(waiting[0], 9, Ending.DELIVERED, incident=search, person="ana", scheme="terminal")
+    stage.append(late)
+    assert "was already on its way: delivered" in stage.lines(shop)[-1].text
+
+
+def test_merged_into_what_is_all_clear_it_is_not_over_and_pages_from_who_had_it() -> None:
+    stage, shop, search = two()
+    ask(stage, Verb.ACKNOWLEDGE, shop, "ben")
+    stage.ends(service="shop")
+    assert incident(stage, shop).phase is Phase.MONITORING
+    merge(stage, search, shop)
+    assert incident(stage, shop).phase is Phase.TRIAGED
+    assert stage.paged == ["ana", "ana", "ben"]
+    stage.advance(2 * HOUR)
+    assert incident(stage, shop).phase is Phase.TRIAGED
+
+
+def test_what_is_refused() -> None:
+    stage, shop, search = two()
+    assert merge(stage, shop, shop) == Answer("refused", "that is this incident itself")
+    assert merge(stage, shop, "nowhere").ending == "refused"
+    ask(stage, Verb.RESOLVE, shop, confirm=True)
+    answer = merge(stage, search, shop)
+    assert answer.text == f"incident {shop[:6]} has ended (resolved); merge it into {search[:6]} instead"
+    assert merge(stage, shop, search).ending == "done"
+    assert merge(stage, shop, search) == Answer("refused", "that is this incident itself")
+
+
+def test_what_is_said_of_the_merged_one_is_said_of_the_other() -> None:
+    stage, shop, search = two()
+    merge(stage, search, shop)
+    ask(stage, Verb.NOTE, search, text="still there")
+    assert stage.lines(shop)[-1].text == "still there"
+    ask(stage, Verb.RESOLVE, search, confirm=True)
+    assert incident(stage, shop).phase is Phase.RESOLVED
+
+
+def test_a_chain_of_merges_leads_to_the_last_and_is_forgotten_with_it() -> None:
+    stage, shop, search = two()
+    stage.fires(service="mail")
+    (mail,) = [one.key for one in stage.incidents if one.service == "mail"]
+    merge(stage, search, shop)
+    merge(stage, shop, mail)
+    assert incident(stage, mail).merged == (shop, search)
+    stage.fires("Slow", service="search")
+    assert incident(stage, mail).firing == 4
+    ask(stage, Verb.RESOLVE, search, confirm=True)
+    stage.advance(91 * DAY)
+    assert stage.incidents == []
+    assert not [key for key in stage.memory.values if key[0] in ("group", "incident", "crowd", "tally")]
+
+
+def test_clauses_count_across_what_became_one() -> None:
+    stage = Stage()
+    stage.fires("ReplicaDown", service="shop", instance="a")
+    stage.fires("ReplicaDown", service="search", instance="b")
+    shop, search = (one.key for one in stage.incidents)
+    merge(stage, search, shop)
+    stage.fires("ReplicaDown", service="shop", instance="c")
+    assert incident(stage, shop).severity is Severity.P1  # three with distinct instances
