@@ -21,11 +21,11 @@ from triage.tally import Tally
 
 MERGED_MAX: Final = 50
 """How many incidents can become part of one."""
-TIMERS: Final = ("page", "notify", "joined", "remind", "snooze", "quiet", "after", "settle", "forget")
+TIMERS: Final = ("page", "notify", "joined", "remind", "snooze", "quiet", "after", "settle", "forget", "storm")
 """Kinds of timers that end with a merged incident."""
 _ESCALATION: Final = (
     "policy", "wait", "page_at", "round", "step", "paged", "lead", "lead_why", "plan", "rounds", "raised_at", "late",
-    "spared", "acked_by", "acked_at", "last_acker", "snoozed_until", "paused", "reached",
+    "spared", "acked_by", "acked_at", "last_acker", "snoozed_until", "paused", "reached", "storm",
 )  # fmt: skip
 """The fields that say who is paged next, and who has it."""
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
@@ -43,6 +43,8 @@ def merge(scene: Scene, incident: Incident, command: Command) -> Answer:
         return Answer(responding.REFUSED, "say into which incident: give its key")
     if known.key == incident.key:
         return Answer(responding.REFUSED, "that is this incident itself")
+    if incident.stands_for or known.stands_for:
+        return Answer(responding.REFUSED, "a storm page stands for other incidents; merge those")
     if known.phase in ENDED and incident.phase not in ENDED:
         why = f"incident {short(known.key)} has ended ({known.phase}); merge it into {short(incident.key)} instead"
         return Answer(responding.REFUSED, why)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.triage.stage import FILES, START, Stage
 from tests.unit.triage.test_decide_model import snapshot
+from triage import turns
 from triage.decide import decide
 from triage.memory import DictMemory
 from triage.merging import TIMERS
@@ -29,7 +30,6 @@ from triage.model import (
 from triage.paging import LAST_STEP, pages_people
 from triage.phases import MOVES
 from triage.rulebook import compile_files
-from triage.timers import LIMIT
 
 PEOPLE = ("ana", "ben", "eve", "admin")
 SERVICES = ("shop", "search", "mail")
@@ -142,6 +142,6 @@ def test_whatever_people_do_the_rules_of_the_house_hold_and_history_replays(happ
         check(stage, what)
     memory, rulebook = DictMemory(), compile_files(FILES)
     for entry in stage.entries:
-        due = memory.due(max(entry.at, START), LIMIT) if isinstance(entry.body, Tick) else ()
+        due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
         memory.apply(decide(memory, entry, rulebook, due))
     assert snapshot(memory) == snapshot(stage.memory)
