@@ -246,16 +246,7 @@ class Declared(msgspec.Struct, array_like=True, gc=False):
 
 
 Body: TypeAlias = (
-    Events
-    | Command
-    | Result
-    | Tick
-    | RulesLoaded
-    | DeadLetter
-    | OverrideAsked
-    | SilenceAsked
-    | CalendarRead
-    | Declared
+    Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked | CalendarRead | Declared
 )
 
 
