@@ -313,6 +313,25 @@ class Settings:
         shown="(none)",
     )
     watch_ping_every: int = _setting("watch.ping-every", "1m", "How often it gets one.", _duration, scope=WATCHING)
+    slack_api_url: str = _setting(
+        "slack.api-url", "https://slack.com/api", "Where Slack's Web API is; GovSlack has another.", _url
+    )
+    slack_app_token: str = _setting(
+        "slack.app-token",
+        "",
+        "Slack app-level token (xapp-…): presses of buttons come by Socket Mode, without a way in from outside.",
+        scope=frozenset({SERVE}),
+        secret=True,
+        shown="(none)",
+    )
+    slack_signing_secret: str = _setting(
+        "slack.signing-secret",
+        "",
+        "Slack app's signing secret: presses of buttons come to /slack/interactions.",
+        scope=frozenset({SERVE}),
+        secret=True,
+        shown="(none)",
+    )
     journal_retention: int = _setting(
         "journal.retention",
         "7d",

@@ -10,7 +10,7 @@ from tocsin import starting
 from tocsin.settings import Settings
 from tocsin.trust import trust_store
 from triage.store.retention import Retention
-from workers import outbound
+from workers import outbound, slack
 from workers import run as processes
 
 DRAIN: Final = "drain"
@@ -29,6 +29,7 @@ def run(settings: Settings, role: str) -> None:
     if role == PROBE:
         processes.probe_process(settings.redis_url, environment.lookup)
     else:
+        slack.use(settings.slack_api_url)
         secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
         processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret)
 

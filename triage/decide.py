@@ -22,6 +22,7 @@ from triage import (
     reloads,
     silences,
     telling,
+    threads,
     timers,
 )
 from triage.ahead import known_in
@@ -136,6 +137,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         draft.changes.answers[entry.id] = _guarded_answer(scene, "declare", lambda inner: declaring.obey(inner, body))
     else:
         _dead_letter(scene, body)
+    if changed := threads.behind(draft.changes):
+        _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage import own_steps, paging, telling
+from triage import own_steps, paging, telling, threads
 from triage.memory import EFFECT
 from triage.model import Effect, EffectKind, Ending, Incident, Result
 from triage.retries import next_attempt
@@ -21,6 +21,9 @@ def report(scene: Scene, result: Result) -> None:
     incident = _incident(scene, effect)
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
+    if effect.kind is EffectKind.UPDATE:
+        threads.updated(scene, incident, effect, result)
+        return
     if result.remark:
         telling.tell_operator(scene, f"remark:{result.remark[:100]}", "A message went out otherwise", result.remark)
     way = f"{effect.person} by {effect.target.partition(':')[0]}"
@@ -28,6 +31,7 @@ def report(scene: Scene, result: Result) -> None:
         own_steps.sent(scene, incident, effect)
     if result.ending is Ending.DELIVERED:
         _done(scene, effect, incident)
+        threads.begun(scene, incident, result, effect.target, effect.facts)
         if incident is not None:
             if effect.kind is EffectKind.PAGE:
                 incident.reached = (effect.episode, effect.round, effect.step)
@@ -109,6 +113,7 @@ def _too_late(scene: Scene, result: Result) -> None:
         return
     if result.ending is Ending.DELIVERED:
         incident = scene.draft.edit_incident(result.incident)
+        threads.begun_late(scene, incident, result)
         scene.line(
             incident,
             "delivered",

@@ -318,6 +318,7 @@ def _page(
         facts["text"] = storms.words(scene, incident)
     if late:
         facts["late"] = f"{late // MINUTE} min"
+    facts |= telling.thread_of(incident, person.methods[method])
     effect = Effect(
         id=page_id,
         kind=EffectKind.PAGE,

@@ -16,6 +16,8 @@ TOLD_MAX: Final = 50
 """How many people of one incident are remembered for its all-clear."""
 TOPICS_MAX: Final = 30
 """How many topics the operators are told of in an hour: alert text can make up topics without end."""
+THREAD: Final = "thread"
+"""The fact that names the message to reply to, or to change."""
 ASLEEP: Final = "Nobody was woken."
 
 
@@ -35,6 +37,11 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "acked_by": incident.acked_by,
         "flapping": incident.flaps,
     }
+
+
+def thread_of(incident: Incident, target: str) -> dict[str, str]:
+    """Return the fact that makes a message by this contact method a reply to its first one, where there is one."""
+    return next(({THREAD: one.receipt} for one in incident.threads if one.target == target), {})
 
 
 def tell(scene: Scene, incident: Incident, what: str, title: str, text: str, but: str = "") -> None:
@@ -65,7 +72,7 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
             person=name,
             target=person.methods[method],
             title=title,
-            facts=facts,
+            facts={**facts, **thread_of(incident, person.methods[method])},
             made_at=scene.now,
             due=scene.now if quiet is None else quiet,
             deadline=(scene.now if quiet is None else quiet) + HOUR,

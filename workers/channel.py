@@ -29,7 +29,8 @@ class Message(msgspec.Struct, frozen=True):
     `title` is one line. `url` is a link to the incident, or "". `possible_repeat`: an earlier copy may have arrived.
     `person` is whom oncall.yaml calls so. `incident` is its full key and `phase` where it stands ("" where there is
     none). `answer_url` is the link that acknowledges this page, where `number` is to be tapped; both "" without one.
-    `taken_by` is who has the incident, or "".
+    `taken_by` is who has the incident, or "". `thread` is the receipt of the incident's first message by this contact
+    method: the one to reply to, or to change where this is an update; "" where there is none.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Message(msgspec.Struct, frozen=True):
     answer_url: str = ""
     number: str = ""
     taken_by: str = ""
+    thread: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from triage import links
-from triage.model import Effect, EffectKind
+from triage.model import Effect, EffectKind, Phase
 from triage.sandbox import Failed, time_of
 from workers.channel import Message, scheme_of
 from workers.templates import NONE, VALUES, Templates
@@ -48,7 +48,8 @@ def worded(
     The parameters are those of `message`.
     """
     made = message(effect, external_url, repeat, link_secret)
-    template = templates.find(scheme_of(effect.target), effect.kind.value)
+    kind = EffectKind.PAGE if effect.kind is EffectKind.UPDATE else effect.kind
+    template = templates.find(scheme_of(effect.target), kind.value)
     if template is None:
         return Worded(made, "")
     try:
@@ -67,7 +68,7 @@ def _values(effect: Effect, made: Message) -> dict[str, str]:
     facts = effect.facts
     given = {name: facts.get(name, "") for name in VALUES}
     given |= {"title": effect.title or given["title"], "severity": effect.severity.name, "kind": effect.kind.value}
-    acknowledge = _how(facts, made.url, made.answer_url, made.number) if effect.kind is EffectKind.PAGE else ""
+    acknowledge = _how(facts, made.url, made.answer_url, made.number) if _asks(effect) else ""
     harmless = {name: clean(value, LINE_MAX) for name, value in given.items()}
     lines = [clean(line, LINE_MAX) for line in facts.get("text", "")[:TEXT_MAX].splitlines()]
     return harmless | {
@@ -113,13 +114,21 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         answer_url=answer_url,
         number=number,
         taken_by=clean(facts.get("acked_by", ""), LINE_MAX),
+        thread=facts.get("thread", ""),
     )
+
+
+def _asks(effect: Effect) -> bool:
+    """Tell whether a message asks to be acknowledged: a page does, and its update while nobody has the incident."""
+    if effect.kind is EffectKind.UPDATE:
+        return effect.facts.get("phase") == Phase.DETECTED and not effect.facts.get("acked_by")
+    return effect.kind is EffectKind.PAGE
 
 
 def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
     parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
-    if effect.kind is EffectKind.PAGE:
+    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE):
         parts.insert(0, f"{effect.severity}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")
@@ -131,7 +140,7 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
 def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]:
     """Return the body, what to do first."""
     facts = effect.facts
-    lines = [_how(facts, link, answer_url, number)] if effect.kind is EffectKind.PAGE else []
+    lines = [_how(facts, link, answer_url, number)] if _asks(effect) else []
     if text := facts.get("text"):
         lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
     if late := facts.get("late"):

@@ -48,6 +48,7 @@ from triage.model.kept import (
     Phase,
     Role,
     Rules,
+    Thread,
 )
 from triage.model.outcomes import Answer, Decision, Outcome, Reason
 
@@ -96,6 +97,7 @@ __all__ = [
     "Severity",
     "SilenceAsked",
     "Status",
+    "Thread",
     "Tick",
     "Verb",
     "clean_text",

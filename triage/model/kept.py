@@ -96,6 +96,19 @@ class Role(enum.StrEnum):
     SCRIBE = "scribe"
 
 
+class Thread(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A message of an incident that can be changed after it was sent, the first by `target`.
+
+    `receipt` is what its channel calls it, `shown` what it shows of the incident (`triage.threads`), `update` the id of
+    the effect that is changing it now, or "".
+    """
+
+    target: str
+    receipt: str
+    shown: str = ""
+    update: str = ""
+
+
 class Incident(msgspec.Struct, array_like=True, gc=False):
     """What people respond to.
 
@@ -185,6 +198,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     stands_for: int = 0
     flapping: int = 0
     flaps: str = ""
+    threads: tuple[Thread, ...] = ()
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -194,11 +208,15 @@ class Group(msgspec.Struct, array_like=True, gc=False):
 
 
 class EffectKind(enum.StrEnum):
-    """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care."""
+    """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care.
+
+    An update changes a message that was sent before, and disturbs nobody.
+    """
 
     PAGE = "page"
     NOTIFICATION = "notification"
     OPERATOR = "operator"
+    UPDATE = "update"
 
 
 class Effect(msgspec.Struct, array_like=True, gc=False):

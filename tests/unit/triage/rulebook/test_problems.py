@@ -104,6 +104,7 @@ REMEDY = "put the secret into an environment variable and write ${NAME} in its p
 ONCALL_FAULTS = [
     ("people: {a: {contact: 'mailto://u:pw@x.org'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     ("people: {a: {contact: 'webhook+https://x/y#abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
+    ("people: {a: {contact: 'slack+bot://xoxb-1@x/C1'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     ("people: {a: {contact: 'ntfy://x?token=abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     (
         "people: {a: {contact: [terminal]}}",
