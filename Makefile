@@ -1,5 +1,5 @@
 # make up      run Tocsin here; the first time this makes .venv and installs   (DEMO=1 plays an outage; ARGS="--web.listen-address :9911")
-# make test    every test            (TESTS=tests/unit narrows it)
+# make test    every test            (TESTS=tests/unit narrows it; JOBS=0 runs them one after the other)
 # make check   style, types, import contracts, the upkeep of documents
 # make bench   Tocsin beside Alertmanager
 # make docs    the generated documents
@@ -14,6 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if
 RUN := $(VENV)/.installed-to-run
 DEV := $(VENV)/.installed-to-develop
 TESTS ?= tests
+JOBS ?= auto
 .DEFAULT_GOAL := help
 .PHONY: help up test check bench docs install clean
 
@@ -41,7 +42,7 @@ up: $(RUN)
 	@exec $(BIN)/tocsin up $(if $(DEMO),--demo) $(ARGS)
 
 test: $(DEV)
-	@exec $(BIN)/pytest $(TESTS) $(ARGS)
+	@exec $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal $(TESTS) $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -151,6 +151,7 @@ class Fleet:
         (rules / "severity.yaml").write_text(
             "rules:\n  - {name: all, matchers: ['service=~\".+\"'], severity: P1, group_by: [service]}\n"
         )
+        (rules / "quiet.yaml").write_text("storm: {pages: 1000, at_once: 1000}\n")  # each incident pages by itself here
         (rules / "oncall.yaml").write_text(
             f"people:\n  ana: {{name: Ana, contact: ['file://{self.pages}']}}\n"
             "policies:\n  default: {steps: [{notify: [ana], wait: 1h}]}\noperators: [ana]\nlast_resort: [ana]\n"
