@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from triage import pausing, quiet
-from triage.memory import ALERT, DETAILS, GATE, INCIDENT, STORM, Key, Memory, Missing
+from triage.memory import ALERT, DETAILS, GATE, INCIDENT, STORM, THE_TRAY, Key, Memory, Missing
 from triage.model import Alert, Details, Entry, Events, Incident
 from triage.rulebook import Rulebook
 from triage.silence import Crowd, Gate
 from triage.storm import Storm
+from triage.tray import Tray
 
 
 def known_in(memory: Memory, key: Key) -> msgspec.Struct | None:
@@ -47,6 +48,13 @@ def of_storms(due: Sequence[str], memory: Memory) -> Iterator[Key]:
         storm = known_in(memory, (STORM, name.partition(":")[2]))
         if isinstance(storm, Storm):
             yield from ((INCIDENT, one) for one in storm.members)
+
+
+def of_tray(due: Sequence[str], memory: Memory) -> Iterator[Key]:
+    """Name the incidents that a digest which is due speaks of."""
+    tray = known_in(memory, THE_TRAY) if "digest:" in due else None
+    if isinstance(tray, Tray):
+        yield from ((INCIDENT, one) for one in tray.items)
 
 
 def of_gates(family: str, entry: Entry, due: Sequence[str], rulebook: Rulebook, memory: Memory) -> Iterator[Key]:

@@ -43,6 +43,7 @@ from triage.memory import (
     THE_ROSTER,
     THE_RULES,
     THE_SILENCES,
+    TRAY,
     WAITING,
     Changes,
     Draft,
@@ -83,7 +84,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -150,6 +151,7 @@ _TIMED: Final = {
     "beat": HEARTBEAT,
     "override": OVERRIDES,
     "silence": SILENCE,
+    "digest": TRAY,
 }
 """Kind of timer → the family of what it names, where that is no incident."""
 
@@ -224,6 +226,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         yield from ahead.of_gates(family, entry, due, rulebook, memory)
     if family == INCIDENT:
         yield from ahead.of_storms(due, memory)
+        yield from ahead.of_tray(due, memory)
     if family not in (INCIDENT, TALLY, EFFECT, CROWD):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]

@@ -32,6 +32,7 @@ from triage.roster import Heartbeat, Roster
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
 from triage.storm import Budget, Storm
 from triage.tally import Tally
+from triage.tray import Tray
 
 ALERT: Final = "alert"
 DETAILS: Final = "details"
@@ -50,6 +51,7 @@ GATE: Final = "gate"
 CROWD: Final = "crowd"
 BUDGET: Final = "budget"
 STORM: Final = "storm"
+TRAY: Final = "tray"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -72,6 +74,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     CROWD: Crowd,
     BUDGET: Budget,
     STORM: Storm,
+    TRAY: Tray,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -83,6 +86,7 @@ THE_META: Final[Key] = (META, "")
 THE_LEDGER: Final[Key] = (LEDGER, "")
 THE_RULES: Final[Key] = (RULES, "")
 THE_ROSTER: Final[Key] = (ROSTER, "")
+THE_TRAY: Final[Key] = (TRAY, "")
 THE_SILENCES: Final[Key] = (SILENCES, "")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import overrides, own_steps, pausing, quiet, storms, telling
+from triage import digests, overrides, own_steps, pausing, quiet, storms, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -22,6 +22,7 @@ from triage.model import (
     key_of,
     short,
 )
+from triage.rulebook.budgets import OFFICE
 from triage.rulebook.types import Policy, Step
 from triage.scene import Scene
 from triage.schedules import Called, Whom
@@ -47,7 +48,7 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         _begin_notifying(scene, incident)
         return
     if not pages_people(incident.severity):
-        scene.line(incident, "not-paged", f"{incident.severity} pages nobody; it is on the board")
+        digests.gather(scene, incident)
         return
     incident.episode += 1
     incident.round, incident.step, incident.paged, incident.spared = 0, -1, False, ""
@@ -68,12 +69,11 @@ def hasten(scene: Scene, incident: Incident, wait: Millis) -> None:
 
 
 def _begin_notifying(scene: Scene, incident: Incident) -> None:
-    """P2: tell step 1 of the policy in office hours, without asking for an acknowledgement."""
-    opens = scene.rulebook.opens_at("office", scene.now)
-    due = scene.now if opens is None else max(opens, scene.now)
-    scene.draft.timer(f"notify:{incident.key}", due)
-    if due > scene.now:
-        scene.line(incident, "not-paged", "P2 waits for office hours")
+    """P2: tell step 1 of the policy, without asking for an acknowledgement; outside office hours in a digest."""
+    if scene.rulebook.is_open(OFFICE, scene.now):
+        scene.draft.timer(f"notify:{incident.key}", scene.now)
+    else:
+        digests.gather(scene, incident)
 
 
 def raised(scene: Scene, incident: Incident, before: Severity, wait: Millis) -> None:

@@ -122,6 +122,12 @@ def tell_joined(scene: Scene, incident: Incident) -> None:
         notify(scene, incident, incident.acked_by, "joined", f"{alerts}: {incident.title}", text, "you have it")
 
 
+def can_be_told(scene: Scene, name: str) -> bool:
+    """Tell whether somebody is a person of oncall.yaml with a contact method."""
+    person = scene.rulebook.people.get(name)
+    return person is not None and bool(person.methods)
+
+
 def tell_person(scene: Scene, name: str, topic: str, title: str, text: str) -> bool:
     """Tell one person, outside their quiet hours, what belongs to no incident. Return whether they can be told."""
     person = scene.rulebook.people.get(name)

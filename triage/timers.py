@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from triage import (
+    digests,
     firing,
     flapping,
     heartbeats,
@@ -131,6 +132,7 @@ _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
     "beat": heartbeats.fire,
     "silence": silences.fire,
+    "digest": digests.fire,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,

@@ -14,7 +14,7 @@ LOOK: Final = 20_000
 """How many due timers are looked at, soonest first, to find the most severe."""
 _URGENT: Final = frozenset({"page", "snooze", "remind", "quiet", "notify", "after"})
 """Timers of an incident that may tell somebody."""
-_MAY_OPEN: Final = frozenset({"hold", "beat"})
+_MAY_OPEN: Final = frozenset({"hold", "beat", "flap"})
 """Timers that may open an incident; nobody knows yet how severe."""
 _HOUSEKEEPING: Final = len(Severity)
 

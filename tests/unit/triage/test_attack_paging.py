@@ -53,7 +53,7 @@ def test_a_notification_that_reaches_nobody_goes_to_the_last_resort_and_the_oper
     for _ in range(15):
         stage.advance(HOUR)
         stage.fires(severity="error")
-    assert ("eve", "P2: Down") in stage.told, (stage.told, stage.lines(stage.incident.key))
+    assert ("eve", "Digest: 1 P2") in stage.told, (stage.told, stage.lines(stage.incident.key))
 
 
 def test_a_clause_on_time_survives_a_resolve_by_hand() -> None:

@@ -107,7 +107,7 @@ def test_wait_holds_the_first_page_and_a_resolve_within_it_pages_nobody() -> Non
 def test_low_severities_page_nobody() -> None:
     stage = Stage()
     stage.fires(severity="warning")
-    stage.advance(24 * HOUR)
+    stage.advance(4 * HOUR)
     assert stage.paged == []
     assert stage.told == []
     assert stage.incident.severity is Severity.P3
@@ -122,7 +122,7 @@ def test_p2_is_told_in_office_hours_only() -> None:
         stage.fires(severity="error")  # its sender repeats, or it would be stale and settle
     assert stage.told == []
     stage.advance(2 * HOUR)
-    assert stage.told == [("ana", "P2: Down")]
+    assert stage.told == [("ana", "Digest: 1 P2")]
     assert stage.paged == []
 
 
