@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from desk import commands, people, reading
+from desk import admitting, commands, people, reading
 from desk.context import Desk
 from desk.people import Person
 from desk.problems import Problem
@@ -50,6 +50,7 @@ async def answer(desk: Desk, renderer: Renderer, request: web.Request) -> web.Re
     by = Person(link.person, VIA)
     outcome = await commands.perform(desk, verb, link.incident, by, page=link.page, tries=tries)
     agent = request.headers.get("User-Agent", "")[:200]
+    await admitting.note(desk, request, by, "link_answer", 303 if right else 409, target=link.incident)
     log.info("link answered", incident=link.incident, person=link.person, right=right, agent=agent)
     if not right:
         return _view(desk, renderer, link, outcome.incident, 409, WRONG)

@@ -14,7 +14,8 @@ from desk.context import Desk
 from desk.people import Attempts, Person
 from desk.problems import Problem, not_found
 from desk.stream import Pulse
-from triage.model import Severity, Verb
+from triage.model import Millis, Severity, Verb
+from triage.model.roles import Scope
 from triage.store import queries, standing
 from triage.store import why as reasons
 from triage.store.why import Rulebooks
@@ -24,12 +25,16 @@ BASE: Final = "/api/v1"
 
 @dataclass(slots=True)
 class Office:
-    """What the handlers of one application share: the desk, failed sign-ins, the live pulse, a compiled rulebook."""
+    """What the handlers of one application share: the desk, failed sign-ins, the live pulse, a compiled rulebook.
+
+    `used`: when the use of each API token was last noted, by its name.
+    """
 
     desk: Desk
     pulse: Pulse
     attempts: Attempts = field(default_factory=Attempts)
     rulebooks: Rulebooks = field(default_factory=Rulebooks)
+    used: dict[str, Millis] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,10 @@ Handler = Callable[[Call], Awaitable[BaseModel | Answered]]
 class Route:
     """One line of the table. `statuses`: what it may answer besides 200 and the errors that every route may answer.
 
-    `silencers`: tokens that may silence and nothing else may use it too. `operation` is its stable name where that is
-    not the handler's. A route with a `verb` (`desk.verbs`) is also a form of the incident's view, at the same address
-    without `/api/v1`; `done` is what the view says then.
+    `silencers`: tokens that may silence and nothing else may use it too. `scope`: what it needs where that is not what
+    its method says (`needs`). `secret`: its answer is never kept, not even for a repeat. `operation` is its stable name
+    where that is not the handler's. A route with a `verb` (`desk.verbs`) is also a form of the incident's view, at the
+    same address without `/api/v1`; `done` is what the view says then.
     """
 
     method: str
@@ -80,6 +86,8 @@ class Route:
     body: type[BaseModel] | None = None
     statuses: dict[int, str] = field(default_factory=dict)
     silencers: bool = False
+    scope: Scope | None = None
+    secret: bool = False
     operation: str = ""
     verb: Verb | None = None
     done: str = ""
@@ -88,6 +96,11 @@ class Route:
     def name(self) -> str:
         """Return the operation's stable name."""
         return self.operation or str(cast("Any", self.handler).__name__)
+
+    @property
+    def needs(self) -> Scope:
+        """Return what whoever asks must have: to look, for what only shows; to act, for what changes; or `scope`."""
+        return self.scope or (Scope.RESPOND if self.changes else Scope.READ)
 
     @property
     def changes(self) -> bool:

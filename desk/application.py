@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from desk import (
+    admitting,
     checks,
     commanding,
     declaring,
@@ -19,7 +20,9 @@ from desk import (
     people,
     problems,
     reading,
+    repeating,
     silences,
+    tokens,
     verbs,
     views,
 )
@@ -28,9 +31,11 @@ from desk.context import Desk
 from desk.people import Person
 from desk.problems import Problem
 from desk.stream import Pulse
+from triage.model.roles import Scope
 from triage.store import queries
 from triage.store.appender import StoreUnavailable
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -45,13 +50,14 @@ EVERY_ROUTE: Final = (
     *oncall.ROUTES,
     *silences.ROUTES,
     *checks.ROUTES,
+    *tokens.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")
 
 
-def add_routes(app: web.Application, desk: Desk) -> None:
-    """Put the API, the live stream and the views on `app`. Streams end when the application shuts down."""
+def add_routes(app: web.Application, desk: Desk) -> Office:
+    """Put the API, the live stream and the views on `app`; return what they share. Streams end with the application."""
     office = Office(desk, Pulse(desk))
     app.on_shutdown.append(office.pulse.stop)
     for path, feed in oncall.FEEDS.items():  # first: a schedule's own route would take its name for `<name>.ics`
@@ -63,15 +69,24 @@ def add_routes(app: web.Application, desk: Desk) -> None:
     app.router.add_get(f"{BASE}/openapi.json", _describe(described))
     app.router.add_route("*", BASE + "/{rest:.*}", _lost)
     views.add_routes(app, office, EVERY_ROUTE)
+    return office
 
 
 def _endpoint(office: Office, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        person = await _who(office, request, route.changes, route.silencers)
-        query = _query(route, request)
-        body = await _body(route.body, request) if route.body is not None else None
-        return _answer(await route.handler(Call(office, request, person, query, body)))
+        return await admitted(request)
 
+    async def perform(request: web.Request, person: Person | None) -> web.StreamResponse:
+        query = _query(route, request)
+        raw = await _raw(request) if route.body is not None else b""
+
+        async def do() -> web.Response:
+            body = _body(route.body, raw) if route.body is not None else None
+            return _answer(await route.handler(Call(office, request, person, query, body)))
+
+        return await repeating.once(office, route, request, person, raw, do)
+
+    admitted = admitting.logged(office, route, perform)
     return _caught(handle)
 
 
@@ -79,7 +94,7 @@ def _guarded(
     office: Office, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        await _who(office, request, changes=False)
+        await admitting.admit(office, request, Scope.READ, changes=False)
         return await handler(request)
 
     return _caught(handle)
@@ -95,7 +110,7 @@ def _feed(
         if not token or not oncall.opens_feeds(token, office.desk.settings.tokens):
             if token:
                 office.attempts.failed(request.remote or "", office.desk.clock())
-            await _who(office, request, changes=False)
+            await admitting.admit(office, request, Scope.READ, changes=False)
         return await handler(office, request)
 
     return _caught(handle)
@@ -122,22 +137,6 @@ def _caught(
     return handle
 
 
-async def _who(office: Office, request: web.Request, changes: bool, silencers: bool = False) -> Person | None:
-    """Return who asks. Raises Problem when nobody may, or when a browser's change is not from our own view."""
-    person = people.by_silencer(office.desk, request, office.attempts) if silencers else None
-    person = person or people.by_bearer(office.desk, request, office.attempts)
-    if person is not None:
-        return person
-    person = await people.by_cookie(office.desk, request)
-    if person is not None:
-        if changes:
-            people.check_form(office.desk, request, person, request.headers.get(people.CSRF_HEADER, ""))
-        return person
-    if not changes and people.may_read_openly(office.desk, request):
-        return None
-    raise people.unauthorized("send the admin token as `Authorization: Bearer …`; `tocsin init` writes it to a file")
-
-
 def _query(route: Route, request: web.Request) -> BaseModel:
     given: dict[str, Any] = {}
     for name in request.query:
@@ -150,10 +149,14 @@ def _query(route: Route, request: web.Request) -> BaseModel:
         raise problems.from_validation(error, "query") from None
 
 
-async def _body(model: type[BaseModel], request: web.Request) -> BaseModel:
+async def _raw(request: web.Request) -> bytes:
     raw = await reading.limited(request)
     if raw and request.content_type != "application/json":
         raise Problem(415, "media-type", "Not JSON", "send the body as Content-Type: application/json")
+    return raw
+
+
+def _body(model: type[BaseModel], raw: bytes) -> BaseModel:
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
@@ -194,3 +197,12 @@ async def _lost(request: web.Request) -> web.StreamResponse:
 def _fits(pattern: str, path: str) -> bool:
     pairs = zip(pattern.split("/"), path.split("/"), strict=False)
     return all(one == other or one.startswith("{") for one, other in pairs)
+
+
+def admins_only(office: Office, what: str, handler: Handler) -> Handler:
+    """Let only admins reach a handler outside the API; what they do is in the audit log as `what`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    return _caught(admitting.logged(office, admitting.Gate(what, Scope.ADMIN), lambda request, _: handle(request)))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from triage.model import Body, Millis
+from triage.model import DAY, Body, Millis
+from triage.model.roles import Role
 from triage.rulebook.quiet import Silencer
 from triage.store.queries import Client
 
@@ -28,6 +29,7 @@ class Settings:
     ("" when nobody said). `open_reads`: reading the API needs no token; only ever set when bound to loopback without an
     external URL. `link_secret` signs the links of pages; empty: none is taken. `data_loss_accepted`: what the store may
     lose, since the operator overrode the preflight; every view says so. `silencers`: tokens that may only silence.
+    `roles`: name → role, responder where none is given. `audit_ms`: how long the audit log is kept.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +41,12 @@ class Settings:
     link_secret: bytes = b""
     streams_max: int = 200
     silencers: Mapping[str, Silencer] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    audit_ms: Millis = 400 * DAY
+
+    def role_of(self, name: str) -> Role:
+        """Return the role of whoever has one of `tokens`."""
+        return self.roles.get(name, Role.RESPONDER)
 
     @property
     def secure(self) -> bool:

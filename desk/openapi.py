@@ -20,6 +20,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     },
     "schedule": {"description": "A schedule of oncall.yaml.", "schema": {"type": "string"}},
     "person": {"description": "A person of oncall.yaml.", "schema": {"type": "string"}},
+    "name": {"description": "The name of a token.", "schema": {"type": "string"}},
     "key": {"description": "The silence's key, which whoever puts it chooses.", "schema": {"type": "string"}},
     "override": {"description": "The id of an override.", "schema": {"type": "string"}},
 }
@@ -27,7 +28,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
 _ERRORS: Final = {
     400: "A parameter or the body cannot be used; `errors` names the fields.",
     401: "A token is needed, or this one is not known.",
-    403: "A browser's request that does not come from the desk.",
+    403: "Whoever asks lacks the scope for it; or a browser's request that does not come from the desk.",
     404: "Nothing is kept under that name.",
     409: "Refused, ambiguous (`candidates`), or asked back (`confirm`).",
     503: "The store does not answer; try again later.",

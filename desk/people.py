@@ -17,6 +17,8 @@ from aiohttp import web
 from desk.context import Desk, Settings
 from desk.problems import Problem
 from triage.model import MINUTE, Millis
+from triage.model.roles import GRANTS, Scope
+from triage.model.roles import SILENCER as ONLY_SILENCE
 from triage.silences import SILENCER
 from triage.store import sessions
 
@@ -29,12 +31,21 @@ ADDRESSES_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks. `via` is how they came (`api` or `desk`); `csrf` is what their forms must carry ("" for a token)."""
+    """Who asks. `via` is how they came (`api` or `desk`); `csrf` is what their forms must carry ("" for a token).
+
+    `scopes` are what they may: nothing, unless it is said. `role` is for people to read.
+    """
 
     name: str
     via: str
     csrf: str = ""
     cookie: str = ""
+    role: str = ""
+    scopes: frozenset[Scope] = frozenset()
+
+    def may(self, scope: Scope) -> bool:
+        """Tell whether they have a scope."""
+        return scope in self.scopes
 
 
 def name_of(token: str, tokens: Mapping[str, str]) -> str | None:
@@ -82,29 +93,37 @@ async def by_cookie(desk: Desk, request: web.Request) -> Person | None:
     session = await sessions.find(desk.client, cookie, desk.clock())
     if session is None or desk.settings.tokens.get(session.who) != session.token_sha256:
         return None
-    return Person(name=session.who, via="desk", csrf=session.csrf, cookie=cookie)
+    role = desk.settings.role_of(session.who)
+    return Person(session.who, "desk", session.csrf, cookie, role, GRANTS[role])
+
+
+def bearer(request: web.Request) -> str:
+    """Return the bearer token of a request, or ""."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def by_bearer(desk: Desk, request: web.Request, attempts: Attempts) -> Person | None:
     """Return whose bearer token this request carries; None without one. Raises Problem 401 or 429 for a wrong one."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer(request)
+    if not token:
         return None
-    name = sign_in(desk, request, attempts, token.strip())
+    name = sign_in(desk, request, attempts, token)
     if name is None:
         raise unauthorized("this token is not known here")
-    return Person(name=name, via="api")
+    role = desk.settings.role_of(name)
+    return Person(name=name, via="api", role=role, scopes=GRANTS[role])
 
 
 def by_silencer(desk: Desk, request: web.Request, attempts: Attempts) -> Person | None:
     """Return whose token that may only silence this request carries; None for any other. Raises Problem 429."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer(request)
+    if not token:
         return None
     check_attempts(desk, request, attempts)
     known = {name: one.token_sha256 for name, one in desk.settings.silencers.items()}
-    name = name_of(token.strip(), known)
-    return Person(name=name, via=SILENCER) if name is not None else None
+    name = name_of(token, known)
+    return Person(name=name, via=SILENCER, role=SILENCER, scopes=ONLY_SILENCE) if name is not None else None
 
 
 def sign_in(desk: Desk, request: web.Request, attempts: Attempts, token: str) -> str | None:

@@ -29,12 +29,16 @@ class ProblemShape(BaseModel):
 
 
 class Problem(Exception):
-    """An answer other than success. `name` becomes the end of `type` and is stable; `title` is for people."""
+    """An answer other than success. `name` becomes the end of `type` and is stable; `title` is for people.
+
+    `who` is who was refused, for the audit log alone.
+    """
 
     def __init__(self, status: int, name: str, title: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status = status
         self.headers: dict[str, str] = more.pop("headers", {})
+        self.who: str = more.pop("who", "")
         self.shape = ProblemShape(type=f"urn:tocsin:problem:{name}", title=title, status=status, detail=detail, **more)
 
 

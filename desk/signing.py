@@ -6,8 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from desk import people, reading
+from desk import admitting, people, reading
 from desk.api import Office
+from desk.people import Person
 from desk.rendering import Renderer
 from triage.store import sessions
 
@@ -32,11 +33,14 @@ async def sign_in(office: Office, renderer: Renderer, request: web.Request) -> w
     fields = await reading.form(request)
     goal = local_path(fields.get("next", "/"))
     name = people.sign_in(desk, request, office.attempts, fields.get("token", "").strip())
+    who = Person(name or "", "desk")
     if name is None:
+        await admitting.note(desk, request, who, "sign_in", 401, "this token is not known here", refused=True)
         return renderer.answer("login.html", status=401, next=goal, fault="This token is not known here.")
     before = request.cookies.get(people.cookie_name(desk.settings), "")
     if before:
         await sessions.end(desk.client, before)
+    await admitting.note(desk, request, who, "sign_in", 303)
     cookie, _ = await sessions.begin(desk.client, name, desk.settings.tokens[name], desk.clock())
     response = web.Response(status=303, headers={"Location": goal, "Cache-Control": "no-store"})
     response.set_cookie(

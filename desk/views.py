@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import answering, asking, declaring, people, problems, reading, sections, signing, verbs
+from desk import admitting, answering, asking, declaring, people, problems, reading, sections, signing, verbs
 from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
 from desk.rendering import Renderer, static_type
 from triage.model import ENDED, AlertState, short
+from triage.model.roles import Scope
 from triage.store import queries, standing
 from triage.store.appender import StoreUnavailable
 
@@ -34,7 +35,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     app.router.add_get("/login", house.login)
     app.router.add_post("/login", house.caught(house.sign_in))
     app.router.add_get("/static/{name}", house.static)
-    app.router.add_post("/logout", house.signed_in(house.sign_out))
+    app.router.add_post("/logout", house.signed_in(house.sign_out, Scope.READ))
     app.router.add_get("/", house.signed_in(house.board))
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
     app.router.add_post("/incidents/{id}/{verb:" + "|".join(forms) + "}", house.signed_in(house.command))
@@ -72,8 +73,11 @@ class Views:
 
         return handle
 
-    def signed_in(self, view: View) -> Callable[..., Awaitable[web.Response]]:
-        """Let only signed-in people see a view, and take only our own forms."""
+    def signed_in(self, view: View, needs: Scope | None = None) -> Callable[..., Awaitable[web.Response]]:
+        """Let only signed-in people see a view, and take only our own forms.
+
+        `needs`: the scope for it; else to look for what only shows, to act for what changes.
+        """
 
         async def handle(request: web.Request) -> web.Response:
             person = await people.by_cookie(self._desk, request)
@@ -84,7 +88,8 @@ class Views:
             if request.method == "POST":
                 request[reading.FORM] = await reading.form(request)
                 people.check_form(self._desk, request, person, request[reading.FORM].get(people.CSRF_FIELD, ""))
-            return await view(request, person)
+            wanted = needs or (Scope.RESPOND if request.method == "POST" else Scope.READ)
+            return await admitting.noted(self._desk, request, person, view, wanted)
 
         return self.caught(handle)
 

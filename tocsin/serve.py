@@ -31,6 +31,7 @@ from tocsin.supervisor import listen
 from tocsin.trust import Refused, trust_store
 from tocsin.watch import InForce, Room, RulesWatcher
 from triage.model import Millis
+from triage.model.roles import Role
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.rulebook.quiet import Silencer
 from triage.store import standing
@@ -115,8 +116,9 @@ class Receiver:
         self.in_force = InForce(self.client, self._use)
         self.watcher = RulesWatcher(settings, self.client, self.appender)
         self.token = settings.admin_token or starting.read_token(settings.storage_path)
-        self.health = Health(self.client, losses, self.token, self.watcher, self.stats)
+        self.health = Health(self.client, losses, self.watcher, self.stats)
         self.silencers: dict[str, Silencer] = {}
+        self.roles: dict[str, Role] = {}
         self.tokens: dict[str, str] = {}
         """Name → SHA-256 of the token of everybody who may act: the people of the rules in force, and the admin."""
         self.stop = asyncio.Event()
@@ -129,6 +131,8 @@ class Receiver:
         own = {ADMIN: hashlib.sha256(self.token.encode()).hexdigest()} if self.token else {}
         self.tokens.clear()
         self.tokens.update(people | own)
+        self.roles.clear()
+        self.roles.update({name: person.role for name, person in rulebook.people.items()} | {ADMIN: Role.ADMIN})
         self.silencers.clear()
         self.silencers.update(rulebook.quiet.silencers)
 
@@ -155,6 +159,8 @@ class Receiver:
             DeskSettings(
                 tokens=self.tokens,
                 silencers=self.silencers,
+                roles=self.roles,
+                audit_ms=settings.audit_log_retention,
                 external_url=settings.web_external_url,
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),
@@ -170,8 +176,8 @@ class Receiver:
         door = server.Door(self.door_settings, self.appender, self.sources, wall_clock, self.stats)
         server.add_routes(app, door, self.sources)
         self.heartbeats.add_routes(app)
-        desk.application.add_routes(app, self.desk())
-        self.health.add_routes(app)
+        office = desk.application.add_routes(app, self.desk())
+        self.health.add_routes(app, lambda handler: desk.application.admins_only(office, "reload", handler))
         return app
 
     async def serve(self, listener: socket.socket) -> None:

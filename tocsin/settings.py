@@ -350,6 +350,9 @@ class Settings:
     dead_letters_retention: int = _setting(
         "dead-letters.retention", "30d", "How long bodies that could not be read are kept.", _duration
     )
+    audit_log_retention: int = _setting(
+        "audit-log.retention", "400d", "How long it is kept who did what.", _duration, scope=frozenset({SERVE})
+    )
     url: str = _setting(
         "url", "", "Tocsin to talk to.", _url, scope=frozenset({CLIENT}), shown="where `tocsin up` listens"
     )

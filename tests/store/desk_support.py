@@ -14,6 +14,7 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, web
 from desk.application import add_routes
 from desk.context import Desk, Settings
 from triage.model import Event, Events, Millis, RulesLoaded, Status, fingerprint_of_labels, rules_digest
+from triage.model.roles import Role
 from triage.store import client, queries
 from triage.store.appender import Appender
 from workers.drain import Drain
@@ -167,7 +168,8 @@ class Town:
 @contextlib.asynccontextmanager
 async def town(redis_url: str, **settings: Any) -> AsyncIterator[Town]:
     """Yield a town whose rules are RULES."""
-    given = {"tokens": {"admin": hashlib.sha256(TOKEN.encode()).hexdigest()}, "answer_wait_s": 2.0, **settings}
+    given: dict[str, Any] = {"tokens": {"admin": hashlib.sha256(TOKEN.encode()).hexdigest()}, "answer_wait_s": 2.0}
+    given |= {"roles": {"admin": Role.ADMIN}, **settings}
     clock = Clock()
     appender = Appender(redis_url)
     await appender.start()

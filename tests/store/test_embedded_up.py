@@ -61,7 +61,7 @@ def test_an_alert_becomes_a_page_on_the_terminal_and_people_can_act_on_it(start:
 
 def test_a_person_acts_under_their_own_name_once_the_rules_have_their_token(start: Start, storage: Path) -> None:
     up = start().ready()
-    made = command(storage, "token", "you")
+    made = command(storage, "token", "make", "you")
     oncall = storage / "rules" / "oncall.yaml"
     digest = made.stderr.split()[-1]
     oncall.write_text(oncall.read_text().replace("    name: You\n", f"    name: You\n    token_sha256: {digest}\n"))

@@ -11,6 +11,7 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 
 from triage.model import Severity
+from triage.model.roles import Role
 from triage.rulebook import contacts, secrets, shapes
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
@@ -18,7 +19,7 @@ from triage.rulebook.rotations import Rotations, check_names
 from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Policy, Schedule, Service, Source, Step
 from triage.rulebook.yaml import Path
 
-_DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
+_DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -81,7 +82,9 @@ class _Compiler:
                 self.fault(part, ("people", name, "token_sha256"), "this is no SHA-256 of a token", _DIGEST_HINT)
             display, quiet = person.name or name, rotations.quiet(name, person)
             methods, high, low = contacts.read(part, ("people", name), person, self.problems)
-            self.found.people[name] = Person(name, display, methods, sha256, *quiet, high=high, low=low)
+            self.found.people[name] = Person(
+                name, display, methods, sha256, *quiet, high=high, low=low, role=Role(person.role)
+            )
         for name, people in shape.teams.items():
             self._declare(part, ("teams", name), "team")
             self.found.teams[name] = tuple(dict.fromkeys(people))

@@ -166,7 +166,7 @@ class _Compiler:
         digests = tuple(token.lower() for token in given)
         for index, digest in enumerate(digests):
             if not _SHA256.match(digest):
-                hint = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
+                hint = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
                 self.fault(part, (*place, index), "this is no SHA-256 of a token", hint)
         return digests
 

@@ -124,7 +124,7 @@ class InhibitionShape(Shape):
 class SilencerShape(Shape):
     """A token that may put, show and end its own silences, and nothing else: for a deploy job."""
 
-    token_sha256: Text = Field(description="SHA-256 of the token, in hex; see `tocsin token`.")
+    token_sha256: Text = Field(description="SHA-256 of the token, in hex; see `tocsin token make`.")
     longest: Duration = Field(4 * HOUR, description="How long its silences may last at most.")
 
 
@@ -387,7 +387,7 @@ class _Compiler:
         if name in self.people or name == "admin":
             self.fault(place, f'"{name}" is the name of a person', "choose another: names sign what is done", key=True)
         if not _SHA256.match(digest):
-            hint = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
+            hint = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
             self.fault((*place, "token_sha256"), "this is no SHA-256 of a token", hint)
         if any(person.token_sha256 == digest for person in self.people.values()):
             self.fault((*place, "token_sha256"), "a person signs in with this token", "make another one")

@@ -247,7 +247,10 @@ class PersonShape(Shape):
     notify: NotifyShape = Field(
         default_factory=lambda: NotifyShape.model_validate({}), description="Their own steps, per urgency."
     )
-    token_sha256: Text = Field("", description="SHA-256 of the token by which they act; see `tocsin token`.")
+    token_sha256: Text = Field("", description="SHA-256 of the token by which they act; see `tocsin token make`.")
+    role: Literal["viewer", "responder", "admin"] = Field(
+        "responder", description="What they may do by that token: look; act on incidents; run Tocsin."
+    )
     time_zone: str = Field("", description="Where they are, like Europe/Berlin; quiet_hours and the check go by it.")
     quiet_hours: list[Hours] = Field(default_factory=list, description="When notifications wait; pages never do.")
 

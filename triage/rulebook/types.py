@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from triage.model import DAY, HOUR, MINUTE, Millis, Override, Severity, fingerprint_of
+from triage.model.roles import Role
 from triage.rulebook.intervals import Piece
 
 FIELDS: Final = (
@@ -102,7 +103,7 @@ class Person(msgspec.Struct, frozen=True):
     `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "". `time_zone` is
     theirs, or "". `quiet` are the hours at which only pages reach them. `high` is how pages come, soonest first; empty:
     by the first method, and by the next one at once where that fails. `low` are the methods of what wakes nobody;
-    empty: the first one.
+    empty: the first one. `role` is what they may do by that token.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Person(msgspec.Struct, frozen=True):
     quiet: tuple[Piece, ...] = ()
     high: tuple[Notice, ...] = ()
     low: tuple[int, ...] = ()
+    role: Role = Role.RESPONDER
 
 
 class Rotation(msgspec.Struct, frozen=True):

@@ -28,6 +28,11 @@ CHECKPOINT: Final = PREFIX + "checkpoint"
 WORKERS: Final = PREFIX + "workers"
 WAKE: Final = PREFIX + "wake"
 SESSIONS: Final = PREFIX + "session:"
+TOKENS: Final = PREFIX + "tokens"
+TOKENS_USED: Final = PREFIX + "tokens:used"
+DEEDS: Final = PREFIX + "audit-log"
+DEEDS_REFUSED: Final = PREFIX + "audit-log:refused"
+REPEATS: Final = PREFIX + "repeat:"
 AUDITS: Final = PREFIX + "audits"
 CHECKS: Final = PREFIX + "checks"
 
@@ -117,6 +122,11 @@ TABLE: Final = [
     (AUDITS, "hash", "machine → what its self-watch found last (JSON)", "watch", "ready, metrics, audit"),
     (CHECKS, "hash", "check of checks.yaml → how it stands (msgpack)", "probe", "probe, desk, metrics"),
     (look("<check>"), "string", "token of the worker that looks at it; expires", "probe", "probe"),
+    (TOKENS, "hash", "name → an API token: SHA-256, role, scopes, expiry (msgpack)", "desk", "desk"),
+    (TOKENS_USED, "hash", "name → about when that token was last used (ms)", "desk", "desk"),
+    (DEEDS, "stream", "the audit log: who did what, from where (msgpack)", "desk", "desk"),
+    (DEEDS_REFUSED, "stream", "who was refused what, from where (msgpack)", "desk", "desk"),
+    (REPEATS + "<hash>", "string", "answer to a request with an Idempotency-Key (msgpack); expires", "desk", "desk"),
     (SESSIONS + "<hash>", "string", "a signed-in browser: who, until when; expires", "desk", "desk"),
     (RQ_PREFIX + ":*", "various", "RQ's own: wake-ups only, may be deleted at any moment", "RQ", "RQ"),
 ]

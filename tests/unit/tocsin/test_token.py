@@ -1,4 +1,4 @@
-"""`tocsin token` makes what the rules take."""
+"""`tocsin token make` makes what the rules take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from triage.rulebook import RulesError, compile_files
 
 
 def test_the_printed_digest_is_of_the_printed_token_and_the_rules_take_it() -> None:
-    result = CliRunner().invoke(main, ["token", "ana"])
+    result = CliRunner().invoke(main, ["token", "make", "ana"])
     token = result.stdout.strip()
     digest = hashlib.sha256(token.encode()).hexdigest()
     assert f"token_sha256: {digest}" in result.stderr

@@ -120,7 +120,7 @@ ONCALL_FAULTS = [
     ("wards: {}", '1:1: unknown key "wards" (known here: people, teams, schedules, policies, operators, last_resort)'),
 ]
 
-SHA = "a SHA-256 has 64 hex digits; `tocsin token` makes a token and tells its SHA-256"
+SHA = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
 SOURCES = [
     ("sources: {a: {}}", '1:14: "adapter" is missing'),
     (
