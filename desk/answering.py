@@ -6,6 +6,7 @@ Scanners fetch each link, and some submit each form. Fetching changes nothing he
 
 from __future__ import annotations
 
+import hmac
 from typing import Final
 
 import structlog
@@ -23,6 +24,7 @@ from triage.responding import MISTAPS_MAX
 from triage.store import queries
 
 VIA: Final = "link"
+BUTTON: Final = "button"
 STALE: Final = "This view was out of date. Tap the number again."
 WRONG: Final = "That is not the number of this message. Look at it once more."
 log: Final = structlog.get_logger("desk.links")
@@ -30,13 +32,13 @@ log: Final = structlog.get_logger("desk.links")
 
 async def show(desk: Desk, renderer: Renderer, request: web.Request) -> web.Response:
     """Show the incident and the numbers to choose from. Changes nothing."""
-    link = _read(desk, request)
+    link = read(desk, request)
     return _view(desk, renderer, link, await queries.incident(desk.client, link.incident))
 
 
 async def answer(desk: Desk, renderer: Renderer, request: web.Request) -> web.Response:
     """Acknowledge as the person who got the page, when the number is the one of the message."""
-    link = _read(desk, request)
+    link = read(desk, request)
     people.refuse_foreign(desk, request)
     fields = await reading.form(request)
     incident = await queries.incident(desk.client, link.incident)
@@ -61,7 +63,26 @@ async def answer(desk: Desk, renderer: Renderer, request: web.Request) -> web.Re
     return web.Response(status=303, headers={"Location": request.path, "Cache-Control": "no-store"})
 
 
-def _read(desk: Desk, request: web.Request) -> Link:
+async def tap(desk: Desk, request: web.Request) -> web.Response:
+    """Acknowledge by the button of a message: its POST carries a word that stands in no address.
+
+    Nothing but that word counts, whatever site or program sends it, so that answers may be read from everywhere.
+    """
+    link = read(desk, request)
+    word = (await reading.limited(request)).strip()
+    if not hmac.compare_digest(word, links.word_of(desk.settings.link_secret, link.page).encode()):
+        raise Problem(403, "no-word", "Not the button of a message", "this address takes the button of a message only")
+    incident = await queries.incident(desk.client, link.incident)
+    tries = incident.mistaps.get(link.page, 0)
+    by = Person(link.person, BUTTON)
+    outcome = await commands.perform(desk, Verb.ACKNOWLEDGE, link.incident, by, page=link.page, tries=tries)
+    log.info("button tapped", incident=link.incident, person=link.person, ending=outcome.ending)
+    status = {"done": 200, "pending": 202}.get(outcome.ending, 409)
+    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+    return web.Response(status=status, text=outcome.text, headers=headers)
+
+
+def read(desk: Desk, request: web.Request) -> Link:
     """Return what the link says. Raises Problem 404 for none of ours, 410 for one that is too old."""
     try:
         link = links.read(desk.settings.link_secret, request.match_info["token"])

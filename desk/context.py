@@ -30,6 +30,7 @@ class Settings:
     external URL. `link_secret` signs the links of pages; empty: none is taken. `data_loss_accepted`: what the store may
     lose, since the operator overrode the preflight; every view says so. `silencers`: tokens that may only silence.
     `roles`: name → role, responder where none is given. `audit_ms`: how long the audit log is kept.
+    `lookup` finds the secrets `${NAME}` of contact methods, with which a phone company signs what it sends.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Settings:
     link_secret: bytes = b""
     streams_max: int = 200
     silencers: Mapping[str, Silencer] = field(default_factory=dict)
+    lookup: Callable[[str], str | None] = lambda _name: None
     roles: Mapping[str, Role] = field(default_factory=dict)
     audit_ms: Millis = 400 * DAY
 

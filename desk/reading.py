@@ -39,15 +39,20 @@ async def limited(request: web.Request) -> bytes:
 
 
 async def form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a plain HTML form. Raises Problem 400, 408, 413 or 415."""
+    """Return the fields of a plain HTML form, the last of each name. Raises Problem 400, 408, 413 or 415."""
+    return dict(await pairs(request))
+
+
+async def pairs(request: web.Request, fields_max: int = FIELDS_MAX) -> list[tuple[str, str]]:
+    """Return the fields of a form in order. Raises Problem 400, 408, 413 or 415."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Problem(415, "media-type", "Not a form", "this address takes the desk's own forms")
     raw = await limited(request)
     try:
-        pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        found = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=fields_max)
     except ValueError:
-        raise Problem(400, "invalid", "The form cannot be used", f"it has more than {FIELDS_MAX} fields") from None
-    return {name: clean_text(value) for name, value in pairs}
+        raise Problem(400, "invalid", "The form cannot be used", f"it has more than {fields_max} fields") from None
+    return [(clean_text(name), clean_text(value)) for name, value in found]
 
 
 def shaped(shape: type[_Shape], fields: Mapping[str, str]) -> _Shape:

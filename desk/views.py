@@ -6,12 +6,13 @@ Views are for signed-in people, on loopback too. Each POST carries the session's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, cast
 from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import admitting, answering, asking, declaring, people, problems, reading, sections, signing, verbs
+from desk import admitting, answering, asking, declaring, people, phone, problems, reading, sections, signing, verbs
 from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
@@ -43,6 +44,10 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))
+    app.router.add_post("/a/{token}/tap", house.caught(house.tap))
+    for name, handler in phone.BY_PAGE.items():
+        app.router.add_post("/a/{token}/" + name, house.caught(partial(handler, office)))
+    app.router.add_post(phone.REPLIES, house.caught(partial(phone.reply, office)))
 
 
 class Views:
@@ -114,6 +119,9 @@ class Views:
 
     async def answer(self, request: web.Request) -> web.Response:
         return await answering.answer(self._desk, self.renderer, request)
+
+    async def tap(self, request: web.Request) -> web.Response:
+        return await answering.tap(self._desk, request)
 
     async def static(self, request: web.Request) -> web.Response:
         """Answer the style, the script or the icon. Their address carries a stamp, so they may be kept."""

@@ -14,6 +14,7 @@ from typing import Final
 from ingest import adapters
 from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
+from triage.twilio import VOICE
 from workers import templates
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html", ".ics"})
@@ -26,6 +27,18 @@ MAX_ERRORS: Final = 100
 
 class FolderError(RuntimeError):
     """The folder cannot be read. The message names the path and says what to do."""
+
+
+def silent_calls(files: Mapping[str, str], external_url: str) -> list[Problem]:
+    """Return a warning for each call by phone that could say nothing, since Twilio could not reach us."""
+    message = "a call asks Tocsin what to say, and --web.external-url (TOCSIN_WEB_EXTERNAL_URL) is not set"
+    hint = "set it where you check and run, to an address that the internet reaches"
+    return [
+        Problem(path, number, line.index(f"{VOICE}://") + 1, message, hint, "warning", line)
+        for path, text in sorted(files.items())
+        for number, line in enumerate(text.splitlines() if path.endswith((".yaml", ".yml")) else (), 1)
+        if not external_url and f"{VOICE}://" in line.partition("#")[0]
+    ]
 
 
 def read_folder(path: Path, *, with_tests: bool = False) -> dict[str, str]:

@@ -166,6 +166,7 @@ class Receiver:
                 data_loss_accepted="; ".join(map(str, self.losses)),
                 version=__version__,
                 link_secret=starting.link_secret(settings.storage_path, settings.web_link_secret),
+                lookup=environment.lookup,
             ),
             wall_clock,
         )

@@ -35,6 +35,7 @@ from triage.memory import (
     EFFECT,
     GATE,
     GROUP,
+    HANDED,
     HEARTBEAT,
     INCIDENT,
     OVERRIDES,
@@ -149,6 +150,7 @@ _OF_ALERTS: Final = frozenset({"alert", "hold", "flap"})
 _TIMED: Final = {
     **dict.fromkeys(sorted(_OF_ALERTS), ALERT),
     "beat": HEARTBEAT,
+    "handed": HANDED,
     "override": OVERRIDES,
     "silence": SILENCE,
     "digest": TRAY,

@@ -1,21 +1,36 @@
-"""What a worker's report of one attempt changes: delivered, tried again, or given up for the next way."""
+"""What a worker's report of one attempt changes: delivered, tried again, or given up for the next way.
+
+Some providers take a message and say later what became of it: a call, a text. Until then the effect is HANDED: nobody
+sends it again, and the word of the provider, or its silence, decides whether the next way begins.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from triage import own_steps, paging, telling, threads
-from triage.memory import EFFECT
-from triage.model import Effect, EffectKind, Ending, Incident, Result
+from triage.memory import EFFECT, HANDED
+from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
 from triage.retries import next_attempt
+from triage.rulebook.durations import show_duration
 from triage.scene import Scene
+
+WORD_WITHIN: Final[Millis] = 3 * MINUTE
+"""How long a provider may take to say what became of a message that it took."""
+_TAKEN: Final = (Ending.DELIVERED, Ending.HANDED_OVER)
 
 
 def report(scene: Scene, result: Result) -> None:
     """Apply the result of one attempt to its effect and its incident's timeline."""
     known: Effect | None = scene.draft.get((EFFECT, result.effect))
     if known is None:
-        _too_late(scene, result)
+        handed: Effect | None = scene.draft.get((HANDED, result.effect))
+        if handed is None:
+            _too_late(scene, result)
+        elif result.ending is not Ending.HANDED_OVER:
+            _word_came(scene, handed, result)
         return
-    if result.attempt != known.attempt and result.ending is not Ending.DELIVERED:
+    if result.attempt not in (LATER, known.attempt) and result.ending not in _TAKEN:
         return  # a second report of an attempt that is already accounted for
     effect: Effect = scene.draft.edit((EFFECT, result.effect))
     incident = _incident(scene, effect)
@@ -41,6 +56,12 @@ def report(scene: Scene, result: Result) -> None:
             )
             _drop_siblings(scene, effect, incident)
         return
+    if result.ending is Ending.HANDED_OVER:
+        _hand_over(scene, effect, incident, way, result)
+        return
+    if result.ending is Ending.UNANSWERED:
+        _unanswered(scene, effect, incident, way, result.reason)
+        return
     due = None
     if result.ending is not Ending.GIVE_UP:
         due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
@@ -56,6 +77,60 @@ def report(scene: Scene, result: Result) -> None:
     _give_up(scene, effect, incident, way, result)
 
 
+def _hand_over(scene: Scene, effect: Effect, incident: Incident | None, way: str, result: Result) -> None:
+    _done(scene, effect, incident)
+    scene.draft.put((HANDED, effect.id), effect)
+    scene.draft.timer(f"handed:{effect.id}", scene.now + WORD_WITHIN)
+    if incident is not None:
+        scene.line(incident, "handed-over", f"{_word(effect)} to {way} is on its way: {result.reason}", minor=True)
+
+
+def _word_came(scene: Scene, effect: Effect, result: Result) -> None:
+    """Apply what a provider says of a message that it took before."""
+    incident = _incident(scene, effect)
+    way = f"{effect.person} by {effect.target.partition(':')[0]}"
+    if result.ending is Ending.GIVE_UP:
+        _give_up(scene, effect, incident, way, result)
+    elif result.ending is Ending.DELIVERED:
+        _done(scene, effect, incident)
+        if incident is not None:
+            incident.reached = (effect.episode, effect.round, effect.step)
+            scene.line(incident, "delivered", f"{_word(effect)} to {way} delivered: {result.reason or 'accepted'}")
+    else:
+        _unanswered(scene, effect, incident, way, result.reason)
+
+
+def no_word(scene: Scene, effect_id: str) -> None:
+    """The timer `handed:<effect>` is due: a provider took a message and never said what became of it."""
+    effect: Effect | None = scene.draft.get((HANDED, effect_id))
+    if effect is not None:
+        way = f"{effect.person} by {effect.target.partition(':')[0]}"
+        reason = f"no word of the provider within {show_duration(WORD_WITHIN)}"
+        _unanswered(scene, effect, _incident(scene, effect), way, reason)
+
+
+def _unanswered(scene: Scene, effect: Effect, incident: Incident | None, way: str, reason: str) -> None:
+    """Nobody was there: the person's next way begins at once, if the page is still wanted."""
+    _done(scene, effect, incident)
+    if incident is None or effect.id in incident.answered:  # by a key, and then the call was over
+        return
+    wanted = _wanted(incident, effect)
+    scene.line(incident, "unanswered", f"{_word(effect)} to {way} not answered: {reason}", minor=not wanted)
+    if wanted and effect.attempt == 1:
+        paging.next_method(scene, incident, effect)
+
+
+def _wanted(incident: Incident, effect: Effect) -> bool:
+    """Tell whether anybody still waits for an answer to this page."""
+    of_before = effect.episode != incident.episode and effect.incident == incident.key  # merged: episodes differ
+    if effect.kind is not EffectKind.PAGE or of_before or incident.phase in ENDED:
+        return False
+    if effect.id in incident.answered or incident.acked_by == effect.person:  # who has it needs no other way
+        return False
+    asked = effect.step > paging.LAST_STEP
+    return asked or (not incident.acked_by and incident.phase is not Phase.MONITORING)
+
+
 def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, result: Result) -> None:
     _done(scene, effect, incident)
     reason = result.reason or result.ending.value
@@ -69,8 +144,7 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
     if incident is None:
         return
     scene.line(incident, "given-up", f"{_word(effect)} to {way} given up: {reason}")
-    of_before = effect.episode != incident.episode and effect.incident == incident.key  # merged: episodes differ
-    if effect.kind is not EffectKind.PAGE or of_before:
+    if not _wanted(incident, effect):
         return
     if effect.attempt == 1 and paging.next_method(scene, incident, effect):
         return
@@ -85,6 +159,10 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
 
 
 def _done(scene: Scene, effect: Effect, incident: Incident | None) -> None:
+    if scene.draft.get((EFFECT, effect.id)) is None:
+        scene.draft.put((HANDED, effect.id), None)
+        scene.draft.timer(f"handed:{effect.id}", None)
+        return
     scene.draft.put((EFFECT, effect.id), None)
     if incident is not None and effect.id in incident.pending:
         incident.pending = tuple(one for one in incident.pending if one != effect.id)

@@ -69,6 +69,11 @@ def number_of(secret: bytes, page: str) -> int:
     return _number(_sum(secret, b"number", page.encode()))
 
 
+def word_of(secret: bytes, page: str) -> str:
+    """Return what the button of a message sends to `<link>/tap`: it is in no address, so following links finds none."""
+    return _as_text(_sum(secret, b"word", page.encode())[:_SUM])
+
+
 def choices(secret: bytes, page: str, mistaps: int) -> list[int]:
     """Return the numbers to choose from, in order; after each mistap the others are new."""
     found = {number_of(secret, page)}

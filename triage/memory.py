@@ -39,6 +39,7 @@ DETAILS: Final = "details"
 INCIDENT: Final = "incident"
 GROUP: Final = "group"
 EFFECT: Final = "effect"
+HANDED: Final = "handed"
 TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
 CALENDAR: Final = "calendar"
@@ -62,6 +63,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     INCIDENT: Incident,
     GROUP: Group,
     EFFECT: Effect,
+    HANDED: Effect,
     TALLY: Tally,
     OVERRIDES: Overrides,
     CALENDAR: Imported,

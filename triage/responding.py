@@ -149,7 +149,12 @@ def assign(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 
 def escalate(scene: Scene, incident: Incident, command: Command) -> Answer:
-    """Page the next step of the policy at once; whoever has it no longer does."""
+    """Page the next step of the policy at once; whoever has it no longer does. A page asks for that once."""
+    if command.page:
+        fault = _link_fault(incident, command.page, command.tries)
+        if fault:
+            return Answer(REFUSED, fault)
+        incident.answered = (*incident.answered, command.page)
     if not paging.pages_people(incident.severity):
         return Answer(REFUSED, f"the policy pages nobody for {incident.severity}; page a person instead")
     if incident.page_at is not None and incident.page_at <= scene.now:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from triage import (
+    deliveries,
     digests,
     firing,
     flapping,
@@ -131,6 +132,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
     "beat": heartbeats.fire,
+    "handed": deliveries.no_word,
     "silence": silences.fire,
     "digest": digests.fire,
 }

@@ -30,7 +30,8 @@ class Message(msgspec.Struct, frozen=True):
     `person` is whom oncall.yaml calls so. `incident` is its full key and `phase` where it stands ("" where there is
     none). `answer_url` is the link that acknowledges this page, where `number` is to be tapped; both "" without one.
     `taken_by` is who has the incident, or "". `thread` is the receipt of the incident's first message by this contact
-    method: the one to reply to, or to change where this is an update; "" where there is none.
+    method: the one to reply to, or to change where this is an update; "" where there is none. `word` is what a
+    button sends to `<answer_url>/tap` to acknowledge.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Message(msgspec.Struct, frozen=True):
     number: str = ""
     taken_by: str = ""
     thread: str = ""
+    word: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -29,8 +29,8 @@ from workers import templates, wording
 from workers.channel import Channel, Delivery, choose, place_of, scheme_of
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
 
-SEATS: Final = 8
-"""How many messages are on their way at once."""
+SEATS: Final = 32
+"""How many messages are on their way at once. So many that several providers may hang, and the others go on."""
 SEATS_PER_PLACE: Final = 3
 """How many of these may wait for the same provider."""
 SEAT_S: Final = 60.0
@@ -43,6 +43,7 @@ LOOK_S: Final = 0.05
 """How often to look for newly due effects while messages are on their way, in seconds."""
 REASON_MAX: Final = 500
 RECEIPT_MAX: Final = 200
+_TAKEN: Final = (Ending.DELIVERED, Ending.HANDED_OVER)
 
 log = structlog.get_logger("deliver")
 
@@ -221,7 +222,7 @@ class Deliver:
         late = self._given_up.pop(ticket, None)
         if isinstance(ended, BaseException):
             raise ended
-        if late is not None and ended is not None and ended.ending is Ending.DELIVERED:
+        if late is not None and ended is not None and ended.ending in _TAKEN:
             sending = replace(late, token=f"{late.token}-late")
             self._taken_late.add(late.effect.id)
         if sending is None or ended is None:
@@ -251,7 +252,7 @@ class Deliver:
             self._unreported.append((result, token))
             raise
         log.info(
-            "delivered" if ended.ending is Ending.DELIVERED else "not delivered",
+            ended.ending.value if ended.ending in _TAKEN else "not delivered",
             effect=effect.id,
             incident=effect.incident,
             person=effect.person,

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
+from triage.rulebook.secrets import filled
+
 Lookup: TypeAlias = Callable[[str], "str | None"]
 """Given a name, return the secret: from the environment, or from the file that NAME_FILE names; None when not set."""
 
-_REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
 _PIECES: Final = re.compile(r"[/:@?&=#]+")
 _PIECE_MIN: Final = 6
 HIDDEN: Final = "***"
@@ -42,14 +43,14 @@ def expand(target: str, lookup: Lookup) -> Expanded:
     """
     values: list[str] = []
 
-    def value(match: re.Match[str]) -> str:
-        found = lookup(match[1])
+    def value(name: str) -> str:
+        found = lookup(name)
         if not found:
-            raise UnsetSecret(match[1])
+            raise UnsetSecret(name)
         values.append(found)
         return found
 
-    return Expanded(_REFERENCE.sub(value, target), _variants(values))
+    return Expanded(filled(target, value), _variants(values))
 
 
 def _variants(values: Iterable[str]) -> tuple[str, ...]:

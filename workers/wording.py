@@ -115,6 +115,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         number=number,
         taken_by=clean(facts.get("acked_by", ""), LINE_MAX),
         thread=facts.get("thread", ""),
+        word=links.word_of(link_secret, effect.id) if token else "",
     )
 
 

@@ -29,7 +29,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
     FOLDER is by default --rules.path. Exit codes: 0 good, 1 refused, 3 advice with --lint-fatal.
     """
     from ingest import adapters
-    from tocsin.rules import FolderError, read_folder
+    from tocsin.rules import FolderError, read_folder, silent_calls
     from triage.rulebook import RulesError, compile_files, render
     from triage.rulebook.problems import errors_of, in_order
     from workers import templates
@@ -42,7 +42,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
         raise Stop(str(error)) from None
     except RulesError as error:
         problems = error.problems
-    problems = in_order([*problems, *templates.check(files)])
+    problems = in_order([*problems, *templates.check(files), *silent_calls(files, settings.web_external_url)])
     for problem in problems:
         click.echo(render(problem, sys.stdout.isatty()))
     if errors := errors_of(problems):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from triage.model.basics import DAY, HOUR, MINUTE, SECOND, Kind, Millis, Severity, Status
 from triage.model.entries import (
+    LATER,
     Body,
     CalendarRead,
     Command,
@@ -56,6 +57,7 @@ __all__ = [
     "DAY",
     "ENDED",
     "HOUR",
+    "LATER",
     "MINUTE",
     "SECOND",
     "Alert",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -115,6 +115,14 @@ class Ending(enum.StrEnum):
     TRY_AGAIN = "try-again"
     GIVE_UP = "give-up"
     WORKER_DIED = "worker-died"
+    HANDED_OVER = "handed-over"
+    """The provider took it, and says later what became of it: a call that rings, a text on its way to the phone."""
+    UNANSWERED = "unanswered"
+    """The provider did its part, but nobody was there: busy, no answer, no key pressed."""
+
+
+LATER: Final = -1
+"""In place of an attempt: what a provider says of a message that it was handed before."""
 
 
 class Result(msgspec.Struct, array_like=True, gc=False):
@@ -123,6 +131,7 @@ class Result(msgspec.Struct, array_like=True, gc=False):
     `ambiguous`: the provider may have taken the message (a timeout after the body was sent), so the next copy says
     "possible repeat". `retry_after` is what the provider asked for, in milliseconds, or 0. `remark` is what the
     operators should hear of besides; `receipt` is what the provider calls the message, for a later one to refer to.
+    With `attempt` LATER it is no worker's report but the word of the provider itself, which the desk heard.
     """
 
     effect: str

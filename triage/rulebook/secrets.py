@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from triage import twilio
+
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}?")
+_WHOLE: Final = re.compile(r"\$\{([^}]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TELLING: Final = re.compile(r"token|passw|pwd|secret|auth|(^|_|-|api)key$|signature", re.IGNORECASE)
 _RANDOM: Final = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[a-zA-Z])[A-Za-z0-9_-]{24,}\Z")
 REMEDY: Final = "put the secret into an environment variable and write ${NAME} in its place"
+
+
+def filled(text: str, value: Callable[[str], str]) -> str:
+    """Return `text` with each `${NAME}` replaced by what `value` says of NAME; raises what `value` raises."""
+    return _WHOLE.sub(lambda match: value(match[1]), text)
 
 
 def reference_fault(text: str) -> str:
@@ -31,7 +40,7 @@ def method_fault(url: str) -> str:
     fault = reference_fault(url)
     if fault or url.startswith("file://"):
         return fault if fault or url.startswith("file:///") else "a file needs its whole path: file:///path"
-    return "a literal secret stands in this URL" if _literal_secret(url) else ""
+    return "a literal secret stands in this URL" if _literal_secret(url) else twilio.fault(url)
 
 
 def address_fault(url: str) -> str:

@@ -22,6 +22,7 @@ from apprise.manager_plugins import NotificationManager
 from apprise.result import AppriseResult
 
 from triage.model import EffectKind, Ending, Millis, Severity
+from workers import ntfy
 from workers.channel import Delivery, Message, scheme_of
 
 RETRY_AFTER_MAX: Final[Millis] = 15 * 60 * 1_000
@@ -107,6 +108,8 @@ def send(target: str, message: Message) -> Delivery:
         service_timeout=0,  # with one, Apprise would send from a few threads that all providers share
         storage_mode="memory",
     )
+    if scheme_of(target) in ntfy.SCHEMES:
+        target = ntfy.dressed(target, message)
     service = Apprise.instantiate(target, asset=asset)
     if service is None:
         return Delivery(Ending.GIVE_UP, _unusable(target))

@@ -100,6 +100,17 @@ def test_check_counts_good_files(tmp_path: Path) -> None:
     assert "1 file good" in result.output
 
 
+def test_check_warns_of_calls_that_could_say_nothing(tmp_path: Path) -> None:
+    people = 'people:\n  ana: {contact: ["twilio+voice://${SID}:${TOKEN}@+15550100/+491701234567"]}\n'
+    policies = "policies: {default: {steps: [{notify: ana}]}}\nlast_resort: [ana]\noperators: [ana]\n"
+    (tmp_path / "oncall.yaml").write_text(people + policies)
+    silent = CliRunner().invoke(main, ["check", str(tmp_path)])
+    assert (silent.exit_code, "--web.external-url" in silent.output) == (0, True)
+    assert "oncall.yaml:2:20" in silent.output
+    reachable = CliRunner().invoke(main, ["check", str(tmp_path), "--web.external-url", "https://tocsin.example.org"])
+    assert (reachable.exit_code, "--web.external-url" in reachable.output) == (0, False)
+
+
 def test_check_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(tmp_path / "none")])
     assert result.exit_code == 1

@@ -13,13 +13,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Provider:
-    """What is answered, and what came: path, headers (lower case) and body. `cuts`: hang up instead of answering."""
+    """What is answered, and what came: path, headers (lower case) and body.
+
+    `cuts`: hang up instead of answering. `held`: answer only once it is set.
+    """
 
     status: int = 202
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     cuts: bool = False
     sleeps: float = 0
+    held: threading.Event | None = None
     got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -34,6 +38,8 @@ def serving(provider: Provider, host: str = "127.0.0.1", tls: ssl.SSLContext | N
             if provider.cuts:
                 return
             time.sleep(provider.sleeps)
+            if provider.held is not None:
+                provider.held.wait(30)
             self.send_response(provider.status)
             for name, value in provider.headers.items():
                 self.send_header(name, value)
