@@ -15,6 +15,7 @@ from desk import (
     checks,
     commanding,
     declaring,
+    guides,
     oncall,
     openapi,
     people,
@@ -51,6 +52,7 @@ EVERY_ROUTE: Final = (
     *silences.ROUTES,
     *checks.ROUTES,
     *tokens.ROUTES,
+    *guides.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from desk import guides, markdown
 from desk.api import Office
 from desk.people import Person
 from triage.model import Incident, Millis, Role
@@ -67,6 +68,10 @@ async def _command(look: Look) -> Mapping[str, Any]:
     }
 
 
+async def _guide(look: Look) -> Mapping[str, Any]:
+    return {"guide": await guides.of(look.client, look.rulebook, look.one), "guide_html": markdown.html}
+
+
 async def _timeline(look: Look) -> Mapping[str, Any]:
     before = look.request.query.get("timeline")
     return {"timeline": await queries.timeline(look.client, look.one.key, LINES_SHOWN, before)}
@@ -85,6 +90,7 @@ SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
     ("head", _head),
     ("acts", _acts),
     ("command", _command),
+    ("guide", _guide),
     ("timeline", _timeline),
     ("alerts", _alerts),
     ("why", _why),

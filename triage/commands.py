@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import commanding, merging, phases, responding
+from triage import checking, commanding, merging, phases, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -32,6 +32,7 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.ETA: _OPEN,
     Verb.LINK: _ANY,
     Verb.MERGE: _ANY,
+    Verb.CHECK: _ANY,
     Verb.MISTAP: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
@@ -76,5 +77,6 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.ETA: commanding.eta,
     Verb.LINK: commanding.link,
     Verb.MERGE: merging.merge,
+    Verb.CHECK: checking.check,
     Verb.MISTAP: responding.mistap,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triage import paging, pausing, quiet, telling
-from triage.memory import DETAILS, GROUP, INCIDENT, STORM, TALLY
+from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY
 from triage.model import (
     ENDED,
     Alert,
@@ -341,6 +341,7 @@ def forget(scene: Scene, incident: Incident) -> None:
             scene.draft.put((GROUP, known.group), None)
         scene.draft.put((INCIDENT, key), None)
         scene.draft.put((TALLY, key), None)
+        scene.draft.put((CHECKLIST, key), None)
         for part in pausing.parts_of(known):
             scene.draft.put(part, None)
         if known.stands_for:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
 
+from triage.checked import Checklist
 from triage.imported import Imported
 from triage.model import (
     Alert,
@@ -43,6 +44,7 @@ HANDED: Final = "handed"
 TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
 CALENDAR: Final = "calendar"
+CHECKLIST: Final = "checklist"
 HEARTBEAT: Final = "heartbeat"
 ROSTER: Final = "roster"
 SILENCE: Final = "silence"
@@ -67,6 +69,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     TALLY: Tally,
     OVERRIDES: Overrides,
     CALENDAR: Imported,
+    CHECKLIST: Checklist,
     HEARTBEAT: Heartbeat,
     ROSTER: Roster,
     SILENCE: Silence,

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "assign": ("people", "Pass an incident on to a person."),
     "escalate": ("people", "Page the next step now."),
     "page": ("people", "Page one more person."),
+    "runbook": ("runbook", "Show what to do about an incident, check off its steps, write a new runbook."),
     "oncall": ("oncall", "Say who is on call, let somebody take over, check the year to come."),
     "silence": ("silence", "Silence what need not be told for a time; preview, list and end silences."),
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),

@@ -81,6 +81,7 @@ class Verb(enum.StrEnum):
     ETA = "eta"
     LINK = "link"
     MERGE = "merge"
+    CHECK = "check"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 

@@ -96,7 +96,7 @@ class Rulebook:
         digest: str,
         rules: list[Rule],
         *,
-        runbooks: frozenset[str],
+        runbooks: Mapping[str, str],
         time_intervals: Mapping[str, tuple[Piece, ...]],
         severity_words: Mapping[str, Severity],
         policies: Mapping[str, Policy],

@@ -40,7 +40,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     return Rulebook(
         rules_digest(files),
         [*severities.rules, *heartbeats.rules, *checks.rules],
-        runbooks=frozenset(path for path in files if path.endswith(".md")),
+        runbooks={path: text for path, text in files.items() if path.endswith(".md")},
         time_intervals=severities.intervals,
         severity_words=severities.words,
         policies=policies,

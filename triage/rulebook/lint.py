@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from triage.rulebook import shapes
+from triage.rulebook import reviewing, shapes
 from triage.rulebook.catalogue import Catalogue
+from triage.rulebook.guides import RUNBOOKS
 from triage.rulebook.matcher import Matcher
 from triage.rulebook.problems import Problem, Weight, closest
 from triage.rulebook.reading import Part
@@ -26,7 +27,14 @@ _LINKS: Final = ("http://", "https://")
 def advice(parts: list[Part], severities: Severities, catalogue: Catalogue, files: Mapping[str, str]) -> list[Problem]:
     """Return warnings and lint of a folder that has no errors."""
     checker = _Checker(parts, severities, catalogue, files)
-    return [*checker.rules(), *checker.unreachable(), *checker.oncall(), *checker.services()]
+    return [
+        *checker.rules(),
+        *checker.unreachable(),
+        *checker.oncall(),
+        *checker.services(),
+        *checker.unguided(),
+        *reviewing.documents(files),
+    ]
 
 
 class _Checker:
@@ -115,6 +123,16 @@ class _Checker:
                     message = f'never reached: "{other.name}" ({other.path}:{other.line}) ends the reading before it'
                     yield self.at(position, "name", message, "add continue: true there, or move this rule up")
                     break
+
+    def unguided(self) -> Iterator[Problem]:
+        """Advise a runbook for rules that wake people, where the folder has runbooks at all."""
+        if not any(path.startswith(RUNBOOKS) for path in self.files):
+            return
+        for position in reviewing.unguided(self.severities.rules, self.catalogue.services, self.files, _covers):
+            name = self.severities.rules[position].name
+            message = f'"{name}" pages people and names no runbook'
+            hint = "add runbook: runbooks/….md; `tocsin runbook new` writes one"
+            yield self.at(position, "name", message, hint, "lint")
 
     # ------------------------------------------------------------------------------------------- on call and services
 

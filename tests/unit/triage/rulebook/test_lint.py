@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.triage.rulebook.making import ONCALL, problems_of, said
+from triage.rulebook.guides import SECTIONS
 from triage.rulebook.lint import MANY_RULES
 
 
@@ -87,9 +88,12 @@ def test_names_that_lead_nowhere(severity: str, line: str) -> None:
     assert advice(severity, services="services: {checkout: {}}") == [f"severity.yaml:{line}"]
 
 
+WHOLE = "".join(f"## {name}\n\nx\n\n" for name in SECTIONS)
+
+
 def test_runbooks_that_exist_and_templates_are_no_matter() -> None:
     text = rules("matchers: [], runbook: 'runbooks/{a}.md', continue: true", "matchers: [], runbook: runbooks/x.md")
-    assert said({"oncall.yaml": ONCALL, "severity.yaml": text, "runbooks/x.md": "x"}) == []
+    assert said({"oncall.yaml": ONCALL, "severity.yaml": text, "runbooks/x.md": WHOLE}) == []
 
 
 def test_people_and_policies_that_reach_nobody() -> None:
