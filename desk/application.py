@@ -23,6 +23,7 @@ from desk import (
     reading,
     repeating,
     silences,
+    slack,
     tokens,
     verbs,
     views,
@@ -70,6 +71,7 @@ def add_routes(app: web.Application, desk: Desk) -> Office:
     described = openapi.document(EVERY_ROUTE, desk.settings.version, desk.settings.external_url)
     app.router.add_get(f"{BASE}/openapi.json", _describe(described))
     app.router.add_route("*", BASE + "/{rest:.*}", _lost)
+    slack.add_routes(app, desk)
     views.add_routes(app, office, EVERY_ROUTE)
     return office
 

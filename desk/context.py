@@ -31,6 +31,8 @@ class Settings:
     lose, since the operator overrode the preflight; every view says so. `silencers`: tokens that may only silence.
     `roles`: name → role, responder where none is given. `audit_ms`: how long the audit log is kept.
     `lookup` finds the secrets `${NAME}` of contact methods, with which a phone company signs what it sends.
+    `slack_people`: Slack member ID → name; `slack_secret` is what Slack signs presses of buttons with ("": none are
+    taken), `slack_api` where its API is.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +47,9 @@ class Settings:
     lookup: Callable[[str], str | None] = lambda _name: None
     roles: Mapping[str, Role] = field(default_factory=dict)
     audit_ms: Millis = 400 * DAY
+    slack_people: Mapping[str, str] = field(default_factory=dict)
+    slack_secret: str = ""
+    slack_api: str = "https://slack.com/api"
 
     def role_of(self, name: str) -> Role:
         """Return the role of whoever has one of `tokens`."""

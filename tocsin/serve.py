@@ -9,14 +9,17 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 import desk.application
+from desk import slack
 from desk.context import Desk
 from desk.context import Settings as DeskSettings
+from desk.slack_socket import Socket
 from ingest import adapters, server
 from ingest.guard import GuardedRunner
 from ingest.heartbeats import HeartbeatDoor
@@ -119,6 +122,7 @@ class Receiver:
         self.health = Health(self.client, losses, self.watcher, self.stats)
         self.silencers: dict[str, Silencer] = {}
         self.roles: dict[str, Role] = {}
+        self.slack_people: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         """Name → SHA-256 of the token of everybody who may act: the people of the rules in force, and the admin."""
         self.stop = asyncio.Event()
@@ -133,6 +137,8 @@ class Receiver:
         self.tokens.update(people | own)
         self.roles.clear()
         self.roles.update({name: person.role for name, person in rulebook.people.items()} | {ADMIN: Role.ADMIN})
+        self.slack_people.clear()
+        self.slack_people.update({one.slack: name for name, one in rulebook.people.items() if one.slack})
         self.silencers.clear()
         self.silencers.update(rulebook.quiet.silencers)
 
@@ -165,6 +171,9 @@ class Receiver:
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),
                 version=__version__,
+                slack_people=self.slack_people,
+                slack_secret=settings.slack_signing_secret,
+                slack_api=settings.slack_api_url,
                 link_secret=starting.link_secret(settings.storage_path, settings.web_link_secret),
                 lookup=environment.lookup,
             ),
@@ -189,6 +198,8 @@ class Receiver:
         await runner.setup()
         await web.SockSite(runner, listener).start()
         watching = [asyncio.create_task(one.watch()) for one in (self.watcher, self.in_force, self.room)]
+        if self.settings.slack_app_token:
+            watching.append(asyncio.create_task(self._slack().watch()))
         note_address(self.settings, listener)
         try:
             await self.stop.wait()
@@ -199,6 +210,11 @@ class Receiver:
             await runner.cleanup()
             await self.appender.close()
             await self.client.aclose()
+
+    def _slack(self) -> Socket:
+        """Return the connection over which Slack tells of presses."""
+        settings, mine = self.settings, self.desk()
+        return Socket(settings.slack_app_token, settings.slack_api_url, partial(slack.take_envelope, mine))
 
     def hear_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, read the rules again on SIGHUP."""

@@ -18,6 +18,8 @@ REFUSED: Final = "refused"
 TEXT_MAX: Final = 4_000
 SNOOZE_MIN: Final[Millis] = MINUTE
 SNOOZE_MAX: Final[Millis] = 7 * DAY
+UNLESS_TAKEN: Final = "unless_taken"
+"""In a command's data: an acknowledgement that takes the incident from nobody who has it."""
 MISTAPS_MAX: Final = 3
 """So many wrong numbers end the link of a page."""
 PAGES_MAX: Final = 200
@@ -28,6 +30,8 @@ NAMES_SHOWN: Final = 10
 
 def acknowledge(scene: Scene, incident: Incident, command: Command) -> Answer:
     """Take it. By the link of a page it is taken only from nobody: who has it already keeps it."""
+    if command.data.get(UNLESS_TAKEN) and incident.acked_by not in ("", command.by):
+        return Answer(REFUSED, f"{incident.acked_by} has it already")
     if command.page:
         fault = _link_fault(incident, command.page, command.tries)
         if fault:

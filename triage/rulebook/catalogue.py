@@ -20,6 +20,7 @@ from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Po
 from triage.rulebook.yaml import Path
 
 _DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
+_MEMBER: Final = re.compile(r"[UW][A-Z0-9]{2,30}\Z")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _SOURCE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -83,8 +84,9 @@ class _Compiler:
             display, quiet = person.name or name, rotations.quiet(name, person)
             methods, high, low = contacts.read(part, ("people", name), person, self.problems)
             self.found.people[name] = Person(
-                name, display, methods, sha256, *quiet, high=high, low=low, role=Role(person.role)
+                name, display, methods, sha256, *quiet, high=high, low=low, role=Role(person.role), slack=person.slack
             )
+            self._member(part, name, person.slack)
         for name, people in shape.teams.items():
             self._declare(part, ("teams", name), "team")
             self.found.teams[name] = tuple(dict.fromkeys(people))
@@ -97,6 +99,16 @@ class _Compiler:
         if isinstance(shape, shapes.OncallFile):
             self.found.operators = tuple(shape.operators)
             self.found.last_resort = tuple(shape.last_resort)
+
+    def _member(self, part: Part, name: str, slack: str) -> None:
+        """Find what is no Slack member ID, and one that two people have: a press must be one person's."""
+        place: Path = ("people", name, "slack")
+        if slack and not _MEMBER.match(slack):
+            hint = "in Slack: profile, ⋮, Copy member ID; it begins with U"
+            self.fault(part, place, f'"{slack}" is no Slack member ID', hint)
+        other = next((one.name for one in self.found.people.values() if slack and one.slack == slack), name)
+        if other != name:
+            self.fault(part, place, f'"{other}" has this Slack member ID already', "each person has an ID of their own")
 
     # ------------------------------------------------------------------------------------------------------ services
 

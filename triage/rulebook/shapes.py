@@ -251,6 +251,7 @@ class PersonShape(Shape):
     role: Literal["viewer", "responder", "admin"] = Field(
         "responder", description="What they may do by that token: look; act on incidents; run Tocsin."
     )
+    slack: Text = Field("", description="Their member ID in Slack, like U012AB3CD: their presses of buttons count.")
     time_zone: str = Field("", description="Where they are, like Europe/Berlin; quiet_hours and the check go by it.")
     quiet_hours: list[Hours] = Field(default_factory=list, description="When notifications wait; pages never do.")
 

@@ -103,7 +103,8 @@ class Person(msgspec.Struct, frozen=True):
     `token_sha256` is the SHA-256 (lower-case hex) of the token by which they sign in and act, or "". `time_zone` is
     theirs, or "". `quiet` are the hours at which only pages reach them. `high` is how pages come, soonest first; empty:
     by the first method, and by the next one at once where that fails. `low` are the methods of what wakes nobody;
-    empty: the first one. `role` is what they may do by that token.
+    empty: the first one. `role` is what they may do by that token. `slack` is their member ID there
+    (U…), by which presses of buttons are theirs.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Person(msgspec.Struct, frozen=True):
     high: tuple[Notice, ...] = ()
     low: tuple[int, ...] = ()
     role: Role = Role.RESPONDER
+    slack: str = ""
 
 
 class Rotation(msgspec.Struct, frozen=True):

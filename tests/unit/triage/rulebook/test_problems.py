@@ -104,6 +104,14 @@ REMEDY = "put the secret into an environment variable and write ${NAME} in its p
 ONCALL_FAULTS = [
     ("people: {a: {contact: 'mailto://u:pw@x.org'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     ("people: {a: {contact: 'webhook+https://x/y#abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
+    (
+        "people: {a: {slack: ana}}",
+        '1:21: "ana" is no Slack member ID (in Slack: profile, ⋮, Copy member ID; it begins with U)',
+    ),
+    (
+        "people: {a: {slack: U0ANA}, b: {slack: U0ANA}}",
+        '1:40: "a" has this Slack member ID already (each person has an ID of their own)',
+    ),
     ("people: {a: {contact: 'slack+bot://xoxb-1@x/C1'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     ("people: {a: {contact: 'ntfy://x?token=abc'}}", f"1:23: a literal secret stands in this URL ({REMEDY})"),
     (
