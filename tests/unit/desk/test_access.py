@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from desk.application import EVERY_ROUTE
+import pytest
+from aiohttp import web
+
+from desk.api import BASE
+from desk.application import EVERY_ROUTE, add_routes
+from desk.context import Desk, Settings
 from desk.people import Person
-from tests.unit.desk.access import ACCESS
+from tests.unit.desk.access import ACCESS, VIEWS
 from triage.model.roles import GRANTS, Role, Scope
 from triage.store import tokens
 
@@ -21,6 +26,16 @@ def test_each_route_needs_what_the_table_says(route: object) -> None:
     said = ACCESS[f"{route.method} {route.path}"]  # type: ignore[attr-defined]
     needs = f"{route.needs.value}{'+silence' if route.silencers else ''}"  # type: ignore[attr-defined]
     assert needs == said
+
+
+def test_everything_else_that_the_desk_serves_has_its_line_too() -> None:
+    """When this fails for a new view: decide who may use it, and write that into tests/unit/desk/access.py."""
+    app = web.Application()
+    nothing: Any = None
+    add_routes(app, Desk(nothing, nothing, Settings(), lambda: 0))
+    known = {f"{one.method} {BASE}{one.path}" for one in EVERY_ROUTE}
+    served = {f"{one.method} {one.resource.canonical}" for one in app.router.routes() if one.resource is not None}
+    assert {one for one in served - known if not one.startswith("HEAD ")} == set(VIEWS)
 
 
 def test_each_role_may_all_that_the_lesser_one_may() -> None:
