@@ -103,6 +103,11 @@ class Route:
         return self.scope or (Scope.RESPOND if self.changes else Scope.READ)
 
     @property
+    def repeatable(self) -> bool:
+        """Tell whether a request may name itself by an Idempotency-Key; what is put or deleted may be so anyway."""
+        return self.method == "POST" and not self.secret
+
+    @property
     def changes(self) -> bool:
         """Tell whether this route changes anything, so that it needs a person."""
         return self.method != "GET"

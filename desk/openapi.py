@@ -30,9 +30,24 @@ _ERRORS: Final = {
     401: "A token is needed, or this one is not known.",
     403: "Whoever asks lacks the scope for it; or a browser's request that does not come from the desk.",
     404: "Nothing is kept under that name.",
+    429: "Too many wrong tokens from this address; wait a minute.",
     409: "Refused, ambiguous (`candidates`), or asked back (`confirm`).",
     503: "The store does not answer; try again later.",
 }
+
+_BODY_ERRORS: Final = {
+    408: "The body took too long to arrive.",
+    413: "The body is too large.",
+    415: "The body is no JSON: send it as `application/json`.",
+}
+_REPEATS: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names this request: sent again within a day, it is done once and answered the same.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+_REUSED: Final = "The `Idempotency-Key` was used for another request."
 
 
 def document(routes: Iterable[Route], version: str, external_url: str) -> dict[str, Any]:
@@ -67,8 +82,8 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "description": route.handler.__doc__ or route.summary,
-        "parameters": _parameters(route),
+        "description": f"{route.handler.__doc__ or route.summary}\n\nNeeds the scope `{route.needs.value}`.",
+        "parameters": [*_parameters(route), *([_REPEATS] if route.repeatable else [])],
         "responses": _responses(route, refs),
     }
     if route.body is not None:
@@ -118,6 +133,9 @@ def _responses(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     for status, description in route.statuses.items():
         found[str(status)] = {"description": description, "content": answer}
     problem = {"application/problem+json": {"schema": refs[ProblemShape, "serialization"]}}
-    for status, description in _ERRORS.items():
+    errors = {**_ERRORS, **(_BODY_ERRORS if route.body is not None else {})}
+    if route.repeatable:
+        errors[422] = _REUSED
+    for status, description in sorted(errors.items()):
         found[str(status)] = {"description": description, "content": problem}
     return found

@@ -22,7 +22,7 @@ async def once(
     office: Office, route: Route, request: web.Request, person: Person | None, raw: bytes, do: Do
 ) -> web.Response:
     """Do what is asked, or give the answer of the first time. Raises Problem 400, 409 or 422."""
-    if HEADER not in request.headers or route.method != "POST" or route.secret or person is None:
+    if HEADER not in request.headers or not route.repeatable or person is None:
         return await do()
     key = request.headers[HEADER]
     if not 0 < len(key) <= KEY_MAX:

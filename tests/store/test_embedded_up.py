@@ -267,6 +267,9 @@ def test_the_halves_run_apart_and_meet_in_the_store(storage: Path, tmp_path: Pat
         sample.write_text(json.dumps({"version": "4", "alerts": [{"status": "firing", "labels": labels}]}))
         sent = command(storage, "send", "alertmanager", str(sample), "--url", url)
         assert sent.returncode == 0, sent.stderr
+        sample.write_text("no JSON")
+        refused = command(storage, "send", "alertmanager", str(sample), "--url", url)
+        assert (refused.returncode, "dead-letters" in refused.stderr) == (1, True)
         until("the worker prints the page", lambda: "P0 CheckoutDown" in worker.output)
         assert "ledger holds" in command(storage, "audit", TOCSIN_REDIS_URL=server.url).stdout
     finally:

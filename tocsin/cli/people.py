@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 
 import click
 
-from tocsin.cli.common import with_settings
+from tocsin.cli.common import Stop, with_settings
 from tocsin.cli.verbs import AS_JSON, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
 
@@ -109,3 +109,5 @@ def send(settings: Settings, source: str, payload: IO[bytes], content_type: str,
     with explained():
         answer = Remote(settings).send("POST", f"/v1/events/{quote(source, safe='')}", payload.read(), headers)
     click.echo(json.dumps(answer.body, ensure_ascii=False))
+    if isinstance(answer.body, dict) and answer.body.get("rejected"):
+        raise Stop(f"{answer.body['rejected']} could not be read and are kept: see `tocsin dead-letters`.")

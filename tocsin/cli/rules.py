@@ -102,8 +102,8 @@ def test(settings: Settings, folder: Path | None) -> None:
 def parse(settings: Settings, adapter: str, sample: IO[bytes], content_type: str) -> None:
     """Show what an adapter and the rules make of a sample.
 
-    ADAPTER is the name of a source, or of a format (see docs/adapters.md). SAMPLE is a file with a body as its sender
-    posts it, or `-`.
+    ADAPTER is the name of a source, or of a format (docs/connect-a-sender.md lists them). SAMPLE is a file with a body
+    as its sender posts it, or `-`.
     """
     import json
 
