@@ -64,6 +64,11 @@ VIEWS = {
     "GET /static/{name}": "open",
     "GET /a/{token}": "link",
     "POST /a/{token}": "link",
+    "POST /a/{token}/call": "signed",
+    "POST /a/{token}/key": "signed",
+    "POST /a/{token}/status": "signed",
+    "POST /a/{token}/tap": "link",
+    "POST /replies/twilio": "signed",
     "POST /declare": "respond",
     "POST /incidents/{id}/{verb}": "respond",
     "POST /login": "open",
@@ -74,4 +79,7 @@ VIEWS = {
     "GET /api/v1/oncall/{schedule}.ics": "read",
     "* /api/v1/{rest}": "open",
 }
-"""What else the desk serves. `open`: anybody; `link`: whoever has the signed link of a page."""
+"""What else the desk serves. `open`: anybody; `link`: whoever has the signed link of a page.
+
+`signed`: a provider that signs what it sends.
+"""
