@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from desk import (
     admitting,
+    before,
     checks,
     commanding,
     declaring,
@@ -54,6 +55,7 @@ EVERY_ROUTE: Final = (
     *checks.ROUTES,
     *tokens.ROUTES,
     *guides.ROUTES,
+    *before.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")

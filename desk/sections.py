@@ -16,10 +16,11 @@ from aiohttp import web
 from desk import guides, markdown
 from desk.api import Office
 from desk.people import Person
-from triage.model import Incident, Millis, Role
+from triage.changes import words_of
+from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
 from triage.rulebook import Rulebook
-from triage.store import queries
+from triage.store import before, queries
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
@@ -72,6 +73,26 @@ async def _guide(look: Look) -> Mapping[str, Any]:
     return {"guide": await guides.of(look.client, look.rulebook, look.one), "guide_html": markdown.html}
 
 
+async def _before(look: Look) -> Mapping[str, Any]:
+    changed = [
+        {
+            "happened": change.happened,
+            "words": words_of(change.service, change.happened),
+            "when": _when((look.one.opened_at - change.happened.at) // MINUTE),
+        }
+        for change in await before.changes_of(look.client, look.one, look.rulebook, look.now)
+    ]
+    return {
+        "changed": changed,
+        "stands": await before.stands(look.client, look.one.service, look.now),
+        "seen": await before.seen(look.client, look.one),
+    }
+
+
+def _when(minutes: int) -> str:
+    return f"{minutes} min before" if minutes >= 0 else f"{-minutes} min after it began"
+
+
 async def _timeline(look: Look) -> Mapping[str, Any]:
     before = look.request.query.get("timeline")
     return {"timeline": await queries.timeline(look.client, look.one.key, LINES_SHOWN, before)}
@@ -91,6 +112,7 @@ SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
     ("acts", _acts),
     ("command", _command),
     ("guide", _guide),
+    ("before", _before),
     ("timeline", _timeline),
     ("alerts", _alerts),
     ("why", _why),

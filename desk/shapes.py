@@ -23,7 +23,7 @@ class Incident(BaseModel):
 
     `roles`: commander, communications or scribe → who. `links`, `merged` and `merged_into` are ids of other incidents;
     one that was merged is closed, and goes on as `merged_into`. `flapping` says how much one of its alerts flaps, ""
-    where none does.
+    where none does; `changed` is the change just before it that is nearest.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Incident(BaseModel):
     merged_into: str | None = None
     mitigating_at: Time | None = None
     flapping: str = ""
+    changed: str = ""
 
 
 class TimelineLine(BaseModel):

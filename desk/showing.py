@@ -63,6 +63,7 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         merged_into=short(one.merged_into) or None,
         mitigating_at=_time(one.mitigating_at),
         flapping=one.flaps,
+        changed=one.changed,
     )
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Final
 
-from triage.model import Event, Millis, Rejected
+from triage.model import Change, Event, Millis, Rejected
 from triage.rulebook.types import Source
 
 DEFAULT_METHODS: Final = frozenset({"POST", "PUT"})
@@ -53,10 +53,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What an adapter made of a request: the events, and the items it had to refuse."""
+    """What an adapter made of a request: events, what was changed, and the items it had to refuse."""
 
     events: list[Event]
     rejected: list[Rejected] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
 
 class Unreadable(ValueError):

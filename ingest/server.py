@@ -24,7 +24,7 @@ from ingest.settings import REPORT, DoorSettings
 from ingest.sources import Offered, Served, SourceBook, may_be_open, offered
 from ingest.stats import UNKNOWN, DoorStats
 from ingest.unpacking import check_nesting, read_body, unpack
-from triage.model import Body, DeadLetter, Events, Millis, Rejected, clean_text
+from triage.model import Body, ChangesTold, DeadLetter, Events, Millis, Rejected, clean_text
 from triage.store.appender import StoreUnavailable
 
 MAX_PROBLEMS: Final = 100
@@ -187,32 +187,33 @@ class Door:
         """Store what was read; the refused items go with it as one dead letter. Raises `Unreadable`, `Refusal`."""
         if found.rejected:
             return await self._accept_some(served, asked, found)
-        name = served.source.name
-        entry = None
-        if found.events:
-            entry = (await self._append(Events(name, found.events), at=asked.at))[0]
-            self.stats.accepted[name] += len(found.events)
-        return _own_answer(served.adapter, found) or _accepted(_Accepted(len(found.events), 0, entry))
+        name, bodies = served.source.name, _bodies(served.source.name, found)
+        entries = await self._append(*bodies, at=asked.at) if bodies else [None]
+        count = len(found.events) + len(found.changes)
+        self.stats.accepted[name] += count
+        return _own_answer(served.adapter, found) or _accepted(_Accepted(count, 0, entries[0]))
 
     async def _accept_some(self, served: Served, asked: Request, found: Read) -> web.Response:
         """Store the good items of a body and a dead letter about the others."""
         name = served.source.name
         rejected = [_clean(item) for item in found.rejected[:MAX_REJECTED]]
-        bodies: list[Body] = [Events(name, found.events)] if found.events else []
+        bodies = _bodies(name, found)
         if self._may_keep(served, asked):
-            reason = f"{len(found.rejected)} of {len(found.rejected) + len(found.events)} items cannot be used"
+            count = len(found.events) + len(found.changes)
+            reason = f"{len(found.rejected)} of {len(found.rejected) + count} items cannot be used"
             bodies.append(self._dead_letter(asked, "", reason, rejected))
         entries = await self._append(*bodies, at=asked.at) if bodies else [None]
-        self.stats.accepted[name] += len(found.events)
+        accepted = len(found.events) + len(found.changes)
+        self.stats.accepted[name] += accepted
         self.stats.rejected[name] += len(found.rejected)
-        _log.warning("items refused", source=name, accepted=len(found.events), rejected=len(found.rejected))
+        _log.warning("items refused", source=name, accepted=accepted, rejected=len(found.rejected))
         answer = _own_answer(served.adapter, found)
         if answer is not None:
             return answer
-        if not found.events and not served.adapter.resends_refused:
+        if not accepted and not served.adapter.resends_refused:
             faults = [Fault(f"{item.where}.{item.field}".strip("."), item.reason) for item in rejected[:MAX_PROBLEMS]]
             raise Refusal(400, UNREADABLE, "No item of this body can be used.", errors=faults)
-        return _accepted(_Accepted(len(found.events), len(found.rejected), entries[0], rejected[:MAX_PROBLEMS]))
+        return _accepted(_Accepted(accepted, len(found.rejected), entries[0], rejected[:MAX_PROBLEMS]))
 
     async def _bury(self, served: Served, asked: Request, why: Unreadable) -> web.Response:
         """Keep a body that nothing can be made of, and say so. Raises `Refusal`."""
@@ -257,6 +258,11 @@ class Door:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             _log.exception("events cannot be encoded")
             raise Unreadable("body", f"it holds a value that cannot be stored ({type(error).__name__})") from error
+
+
+def _bodies(source: str, found: Read) -> list[Body]:
+    bodies: list[Body] = [Events(source, found.events)] if found.events else []
+    return [*bodies, ChangesTold(source, found.changes)] if found.changes else bodies
 
 
 def _read(adapter: Adapter, asked: Request) -> Read:

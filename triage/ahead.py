@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from triage import pausing, quiet
-from triage.memory import ALERT, DETAILS, GATE, INCIDENT, STORM, THE_TRAY, Key, Memory, Missing
-from triage.model import Alert, Details, Entry, Events, Incident
+from triage import changes, pausing, quiet
+from triage.changed import Recorded
+from triage.memory import ALERT, CHANGED, DETAILS, GATE, INCIDENT, STORM, THE_RECORDED, THE_TRAY, Key, Memory, Missing
+from triage.model import Alert, ChangesTold, Details, Entry, Events, Incident
 from triage.rulebook import Rulebook
 from triage.silence import Crowd, Gate
 from triage.storm import Storm
@@ -96,3 +97,16 @@ def _of_incident(key: str, memory: Memory) -> Iterator[str]:
     incident = known_in(memory, (INCIDENT, key)) if key else None
     if isinstance(incident, Incident) and incident.service:
         yield quiet.service_gate(incident.service)
+
+
+def of_changes(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
+    """Name what is remembered of changes of the services that an entry speaks of, and of those that these need."""
+    recorded = known_in(memory, THE_RECORDED)
+    services: dict[str, None] = {}
+    if isinstance(entry.body, Events):
+        for name in dict.fromkeys(event.labels.get("service", "") for event in entry.body.events):
+            services.update(dict.fromkeys(changes.related(rulebook, name)))
+    elif isinstance(entry.body, ChangesTold):
+        yield from ((CHANGED, changes.service_of(rulebook.services, one)) for one in entry.body.changes)
+    if isinstance(recorded, Recorded):
+        yield from ((CHANGED, name) for name in recorded.services if name in services)

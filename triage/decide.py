@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from triage import (
     ahead,
+    changes,
     commands,
     declaring,
     deliveries,
@@ -30,6 +31,7 @@ from triage.firing import decide_event
 from triage.memory import (
     ALERT,
     CALENDAR,
+    CHANGED,
     CROWD,
     DETAILS,
     EFFECT,
@@ -41,6 +43,7 @@ from triage.memory import (
     OVERRIDES,
     SILENCE,
     TALLY,
+    THE_RECORDED,
     THE_ROSTER,
     THE_RULES,
     THE_SILENCES,
@@ -57,6 +60,7 @@ from triage.model import (
     AlertState,
     Answer,
     CalendarRead,
+    ChangesTold,
     Command,
     DeadLetter,
     Decision,
@@ -85,7 +89,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 9
+VERSION: Final = 10
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -137,6 +141,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         _guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
     elif isinstance(body, Declared):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "declare", lambda inner: declaring.obey(inner, body))
+    elif isinstance(body, ChangesTold):
+        _guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
     else:
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
@@ -162,6 +168,7 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     """Name the keys that deciding `entry` surely reads. The shell loads those of a whole batch in one go."""
     body = entry.body
     yield THE_SILENCES
+    yield THE_RECORDED
     if isinstance(body, Events):
         for event in body.events:
             yield (ALERT, event.fingerprint)
@@ -217,6 +224,9 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == SILENCE:
         index = known_in(memory, THE_SILENCES)
         yield from ((SILENCE, one) for one in (index.keys if isinstance(index, Silences) else ()))
+        return
+    if family == CHANGED:
+        yield from ahead.of_changes(entry, rulebook, memory)
         return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in _OF_ALERTS]
     if isinstance(entry.body, Events):

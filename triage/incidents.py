@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import paging, pausing, quiet, telling
+from triage import changes, paging, pausing, quiet, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY
 from triage.model import (
     ENDED,
@@ -142,6 +142,7 @@ def begin(scene: Scene, incident: Incident, verdict: Verdict, how: str, by: str 
             f"Unknown escalation policy “{verdict.unknown_policy}”",
             f"A rule names it for {incident.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
         )
+    changes.onset(scene, incident)
     paging.begin(scene, incident, verdict.wait)
     quiet.incident_changed(scene, incident)
 
@@ -208,6 +209,7 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     incident.severity = severity
     incident.changed_at = scene.now
     scene.line(incident, "raised", f"{before} → {severity}: {why}", by=by)
+    changes.trouble(scene, incident)
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
         quiet.incident_changed(scene, incident)

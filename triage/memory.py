@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
 
+from triage.changed import Record, Recorded
 from triage.checked import Checklist
 from triage.imported import Imported
 from triage.model import (
@@ -55,6 +56,8 @@ CROWD: Final = "crowd"
 BUDGET: Final = "budget"
 STORM: Final = "storm"
 TRAY: Final = "tray"
+CHANGED: Final = "changed"
+RECORDED: Final = "recorded"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -80,6 +83,8 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     BUDGET: Budget,
     STORM: Storm,
     TRAY: Tray,
+    CHANGED: Record,
+    RECORDED: Recorded,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -93,6 +98,7 @@ THE_RULES: Final[Key] = (RULES, "")
 THE_ROSTER: Final[Key] = (ROSTER, "")
 THE_TRAY: Final[Key] = (TRAY, "")
 THE_SILENCES: Final[Key] = (SILENCES, "")
+THE_RECORDED: Final[Key] = (RECORDED, "")
 
 
 class Missing(Exception):

@@ -36,6 +36,7 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "phase": incident.phase.value,
         "acked_by": incident.acked_by,
         "flapping": incident.flaps,
+        "changed": incident.changed,
     }
 
 

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "runbook": ("runbook", "Show what to do about an incident, check off its steps, write a new runbook."),
     "oncall": ("oncall", "Say who is on call, let somebody take over, check the year to come."),
     "silence": ("silence", "Silence what need not be told for a time; preview, list and end silences."),
+    "changes": ("changes", "List what changed lately, and what is last known good."),
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
     "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),

@@ -51,6 +51,7 @@ class EntryKind(enum.StrEnum):
     DEAD_LETTER = "dead-letter"
     OVERRIDE = "override"
     SILENCE = "silence"
+    CHANGES = "changes"
     CALENDAR = "calendar"
     DECLARED = "declared"
 
@@ -255,8 +256,45 @@ class Declared(msgspec.Struct, array_like=True, gc=False):
     request: str = ""
 
 
+class Change(msgspec.Struct, array_like=True, gc=False):
+    """Something was changed: a deploy, a rollback, a flag, a configuration.
+
+    `service` may be "", where only the `repository` (`owner/name`) is known. `at` is when, by its sender's word; `id`
+    is the sender's own identity for it, so that it can be sent again. `verified`: this version was found good.
+    """
+
+    service: str
+    kind: str
+    summary: str
+    version: str = ""
+    at: Millis | None = None
+    environment: str = ""
+    by: str = ""
+    url: str = ""
+    repository: str = ""
+    id: str = ""
+    verified: bool = False
+
+
+class ChangesTold(msgspec.Struct, array_like=True, gc=False):
+    """All changes of one accepted request."""
+
+    source: str
+    changes: list[Change]
+
+
 Body: TypeAlias = (
-    Events | Command | Result | Tick | RulesLoaded | DeadLetter | OverrideAsked | SilenceAsked | CalendarRead | Declared
+    Events
+    | Command
+    | Result
+    | Tick
+    | RulesLoaded
+    | DeadLetter
+    | OverrideAsked
+    | SilenceAsked
+    | CalendarRead
+    | Declared
+    | ChangesTold
 )
 
 

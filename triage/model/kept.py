@@ -131,6 +131,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     it; `merged` became part of it, and `merged_into` is what it became part of, or "".
     `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
     that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
+    `changed` is the change just before it that is nearest, as a phrase.
     """
 
     key: str
@@ -199,6 +200,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     flapping: int = 0
     flaps: str = ""
     threads: tuple[Thread, ...] = ()
+    changed: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

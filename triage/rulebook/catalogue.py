@@ -127,6 +127,7 @@ class _Compiler:
                 service.runbook,
                 dict(service.dashboards),
                 service.status_component,
+                service.repository,
             )
 
     # ------------------------------------------------------------------------------------------------------- sources

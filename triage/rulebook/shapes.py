@@ -349,6 +349,7 @@ class ServiceShape(Shape):
     runbook: Text = Field("", description="A file under runbooks/ or a link.")
     dashboards: dict[str, Text] = Field(default_factory=dict, description="Title → link.")
     status_component: Text = Field("", description="Its name on the status page.")
+    repository: Text = Field("", description="Where its code is, like shop/web: whose deploys are its changes.")
 
 
 class ServicesFile(Shape):

@@ -258,6 +258,7 @@ class Service(msgspec.Struct, frozen=True):
     runbook: str = ""
     dashboards: dict[str, str] = {}
     status_component: str = ""
+    repository: str = ""
 
 
 class Defaults(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import redis
 from triage.model import (
     Body,
     CalendarRead,
+    ChangesTold,
     Command,
     DeadLetter,
     Declared,
@@ -36,6 +37,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     DeadLetter: EntryKind.DEAD_LETTER,
     OverrideAsked: EntryKind.OVERRIDE,
     SilenceAsked: EntryKind.SILENCE,
+    ChangesTold: EntryKind.CHANGES,
     CalendarRead: EntryKind.CALENDAR,
     Declared: EntryKind.DECLARED,
 }

@@ -388,6 +388,7 @@ def _standing(incident: Incident) -> list[Fact]:
         Fact("has it", incident.acked_by or "nobody"),
         *([Fact("paging pauses", incident.paused)] if incident.paused else []),
     ]
+    facts += [Fact(name, text) for name, text in (("changed", incident.changed), ("flapping", incident.flaps)) if text]
     if incident.earlier:
         facts.append(Fact("earlier", short(incident.earlier)))
     return facts

@@ -46,6 +46,8 @@ def told(found: dict[str, Any]) -> list[str]:
         ("responders", ", ".join(found.get("responders", []))),
         ("alerts", f"{alerts['firing']} firing of {alerts['total']}"),
         ("service", found["service"]),
+        ("changed", found.get("changed", "")),
+        ("flapping", found.get("flapping", "")),
         ("policy", f"{found['policy']}, {found['pages']} pages so far"),
         ("runbook", found["runbook"]),
         ("before", found.get("earlier") or ""),

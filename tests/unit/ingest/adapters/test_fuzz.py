@@ -61,6 +61,7 @@ def hold(made: Request, adapter: str) -> None:
         return
     assert msgspec.msgpack.encode(found.events)
     msgspec.msgpack.encode(found.rejected)
+    msgspec.msgpack.encode(found.changes)
     for event in found.events:
         assert event.title
         assert event.title.isprintable()

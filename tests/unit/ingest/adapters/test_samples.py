@@ -8,6 +8,7 @@ import pytest
 from ingest.adapter import Unreadable
 from ingest.adapters import load, names
 from tests.unit.ingest.adapters.samples import FOLDER, NOON, cases, read
+from tests.unit.ingest.adapters.test_changes import CHANGES
 from triage.model import Event, Kind, Millis
 
 EARLY: Millis = NOON - 9_000_000
@@ -98,6 +99,8 @@ UNREADABLE = {
     "alertmanager/custom_payload_option": ("alerts[0].labels", "generic"),
     "grafana/custom_payload": ("alerts", "generic"),
     "healthchecks/broken_json_unquoted_name.http": ("body", "$NAME_JSON"),
+    "changes/no_subject": ("service", "say what changed"),
+    "pagerduty-change/no_summary": ("payload.summary", "what changed"),
 }
 SAME_ALERT = [
     (
@@ -128,7 +131,8 @@ def events(sample: str) -> list[Event]:
 
 
 def test_every_sample_has_an_expectation() -> None:
-    assert {f"{adapter}/{case}" for adapter, case in cases()} == EXPECTED.keys() | UNREADABLE.keys()
+    known = EXPECTED.keys() | UNREADABLE.keys() | CHANGES.keys()
+    assert {f"{adapter}/{case}" for adapter, case in cases()} == known
 
 
 def test_every_adapter_has_samples_and_every_folder_an_adapter() -> None:

@@ -1,0 +1,66 @@
+"""`tocsin incident before`: what changed just before an incident, and earlier ones like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.incident.show import both
+from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.settings import CLIENT, Settings
+
+
+@click.command("before")
+@click.argument("incident")
+@OUTPUT
+@with_settings(CLIENT)
+def command(settings: Settings, incident: str, output: str) -> None:
+    """Show what changed before an incident, nearest first, what is last known good, and incidents like it."""
+    from tocsin.remote import Remote
+
+    with explained():
+        found = Remote(settings).get(f"/api/v1/incidents/{incident}/before").body
+    if output == "json":
+        show_json(found)
+        return
+    for line in told(found):
+        click.echo(plain(line))
+
+
+def told(found: dict[str, Any]) -> list[str]:
+    """Return what was before as lines for a terminal."""
+    lines = ["What changed", *(f"  {_when(one):<18} {words(one)}" for one in found["changes"])]
+    if not found["changes"]:
+        lines.append("  nothing that was told to Tocsin, within a day before it")
+    lines += stands(found["stands"])
+    lines += ["", "Seen before"]
+    for one in found["seen"]:
+        ended = f": {one['ended']}" if one["ended"] else ""
+        lasted = f" after {one['minutes']} min" if one["minutes"] is not None else ""
+        by = f" by {one['resolved_by']}" if one["resolved_by"] else ""
+        lines.append(f"  {one['id']}  {one['severity']}  {one['title']} (same {one['shares']})")
+        lines.append(f"          {both(one['opened_at'])}, {one['phase']}{lasted}{by}{ended}")
+    return lines if found["seen"] else [*lines, "  nothing like it"]
+
+
+def stands(found: dict[str, Any]) -> list[str]:
+    """Return what runs of a service and what is known to be good, as lines for a terminal."""
+    running, good = found["running"], found["last_known_good"]
+    lines = [f"  {running['version']} runs since {both(running['at'])}"] if running else []
+    return [*lines, f"  {good['version']} is the last known good, of {both(good['at'])}"] if good else lines
+
+
+def words(one: dict[str, Any]) -> str:
+    """Return a change as a phrase."""
+    what = f"{one['kind']} of {one['service']}" if one["service"] else one["kind"]
+    version = f" {one['version']}" if one["version"] else ""
+    where = f" to {one['environment']}" if one["environment"] else ""
+    by = f" ({one['by']})" if one["by"] else ""
+    return f"{what}{version}{where}{': ' if one['summary'] else ''}{one['summary']}{by}"
+
+
+def _when(one: dict[str, Any]) -> str:
+    minutes = one["minutes_before"]
+    return f"{minutes} min before" if minutes >= 0 else f"{-minutes} min after"
