@@ -134,6 +134,17 @@ def _number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _rates(raw: str) -> dict[str, int]:
+    """Read `pagerduty=100,mailtos://mail.example.org=30`."""
+    found = {}
+    for part in filter(None, raw.split(",")):
+        place, mark, count = part.strip().rpartition("=")
+        if not mark or not re.fullmatch(r"[a-z][a-z0-9+.-]*(://[^/@,=]+)?", place) or not count.isdigit():
+            raise ValueError("give providers with messages a minute, like pagerduty=100,mailtos://mail.example.org=30")
+        found[place] = _number(0, 10_000)(count)
+    return found
+
+
 def _size(raw: str) -> int:
     match = re.fullmatch(r"([0-9]{1,12})\s*([A-Za-z]*)", raw)
     if match is None or match[2].lower() not in _SIZES or int(match[1]) == 0:
@@ -263,6 +274,21 @@ class Settings:
         "Processes that make the looks of checks.yaml, on this machine; 0 leaves them to others.",
         _number(0, 8),
         scope=frozenset({WORK}),
+    )
+    delivery_rate: int = _setting(
+        "delivery.rate",
+        "120",
+        "Most messages a minute to one provider (scheme and host); further ones wait. 0 is no bound.",
+        _number(0, 10_000),
+        scope=frozenset({WORK}),
+    )
+    delivery_rates: dict[str, int] = _setting(
+        "delivery.rates",
+        "",
+        "The same for single providers, like pagerduty=100,mailtos://mail.example.org=30.",
+        _rates,
+        scope=frozenset({WORK}),
+        shown="(none)",
     )
     outbound_allow: str = _setting(
         "outbound.allow",

@@ -12,6 +12,7 @@ from tocsin.trust import trust_store
 from triage.store.retention import Retention
 from workers import outbound, slack
 from workers import run as processes
+from workers.pace import Pace
 
 DRAIN: Final = "drain"
 DELIVER: Final = "deliver"
@@ -31,7 +32,8 @@ def run(settings: Settings, role: str) -> None:
     else:
         slack.use(settings.slack_api_url)
         secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
-        processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret)
+        pace = Pace(settings.delivery_rate, settings.delivery_rates)
+        processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret, pace=pace)
 
 
 def retention_of(settings: Settings) -> Retention:

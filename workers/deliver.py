@@ -27,6 +27,7 @@ from triage.store import effects
 from triage.store.effects import Claimed
 from workers import templates, wording
 from workers.channel import Channel, Delivery, choose, place_of, scheme_of
+from workers.pace import Pace
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
 
 SEATS: Final = 32
@@ -44,6 +45,8 @@ LOOK_S: Final = 0.05
 REASON_MAX: Final = 500
 RECEIPT_MAX: Final = 200
 _TAKEN: Final = (Ending.DELIVERED, Ending.HANDED_OVER)
+
+UNPACED: Final = Pace()
 
 log = structlog.get_logger("deliver")
 
@@ -84,8 +87,10 @@ class Deliver:
         limit_s: float = LIMIT_S,
         lease_ms: Millis = LEASE_MS,
         link_secret: bytes = b"",
+        pace: Pace = UNPACED,
     ) -> None:
         self._link_secret = link_secret
+        self._pace = pace
         self.cancelled = 0
         self._client = client
         self._in_force = templates.InForce(client)
@@ -129,16 +134,20 @@ class Deliver:
             return 0
         token = random.token_hex(8)
         taken_seats = self._taken_seats()
+        now = effects.now(self._client, self._clock())
+        over_rate: set[str] = set()
 
         def wanted(effect: Effect) -> bool:
             place = place_of(effect.target)
-            if effect.id in self._taken_late or taken_seats[place] >= SEATS_PER_PLACE:
+            if effect.id in self._taken_late or taken_seats[place] >= SEATS_PER_PLACE or place in over_rate:
+                return False
+            if not self._pace.allows(self._client, place, now):
+                over_rate.add(place)
                 return False
             taken_seats[place] += 1
             return True
 
         since = time.monotonic()
-        now = effects.now(self._client, self._clock())
         taken = effects.claim(self._client, now, free, self._lease_ms, token, wanted)
         self.cancelled += taken.cancelled
         if taken.claimed:

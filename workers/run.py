@@ -21,8 +21,9 @@ from triage.store.retention import Retention
 from workers import jobs
 from workers.calendars import Keeper
 from workers.channel import load
-from workers.deliver import Deliver
+from workers.deliver import UNPACED, Deliver
 from workers.drain import Drain
+from workers.pace import Pace
 from workers.prober import Prober
 from workers.secrets import Lookup
 from workers.sweeper import Sweeper
@@ -60,15 +61,21 @@ def drain_process(
 
 
 def deliver_process(
-    url: str, lookup: Lookup, external_url: str = "", link_secret: bytes = b"", *, clock: Clock = wall_clock
+    url: str,
+    lookup: Lookup,
+    external_url: str = "",
+    link_secret: bytes = b"",
+    *,
+    clock: Clock = wall_clock,
+    pace: Pace = UNPACED,
 ) -> None:
     """Deliver what is due in the store at `url` until SIGTERM or SIGINT. Call it in the main thread.
 
     `lookup` finds the secrets of contact methods; `external_url` is where people reach Tocsin, for links;
-    `link_secret` signs those that acknowledge.
+    `link_secret` signs those that acknowledge; `pace` bounds how often a provider is sent to.
     """
     stopping = threading.Event()
-    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret))
+    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace))
     Keeper(connect(url), clock, lookup, stopping).start()
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
 
@@ -141,10 +148,12 @@ class Pumps:
         external_url: str,
         stopping: threading.Event,
         link_secret: bytes = b"",
+        pace: Pace = UNPACED,
     ) -> None:
         self._client = connect(url)
+        channels, stop = load(), stopping.is_set
         self._deliver = Deliver(
-            self._client, clock, load(), lookup, external_url, stop=stopping.is_set, link_secret=link_secret
+            self._client, clock, channels, lookup, external_url, stop=stop, link_secret=link_secret, pace=pace
         )
 
     def __call__(self) -> None:

@@ -67,6 +67,11 @@ def look(check: str) -> str:
     return f"{PREFIX}look:{check}"
 
 
+def rate(place: str) -> str:
+    """Return the list of when messages went to a provider lately; `place` is a hash."""
+    return f"{PREFIX}rate:{place}"
+
+
 def calendar(source: str) -> str:
     """Return the mark that a calendar is being read, or was a while ago; its end is the next time."""
     return f"{PREFIX}calendar:{source}"
@@ -118,6 +123,7 @@ TABLE: Final = [
     (timeline("<incident>"), "list", "lines of the timeline (msgpack), oldest first", "drain", "desk"),
     (WORKERS, "hash", "process name → last sign of life (ms) and role", "workers", "ready, metrics"),
     (calendar("<source>"), "string", "set while a calendar need not be read again; expires", "workers", "workers"),
+    (rate("<hash>"), "list", "when messages went to a provider, newest first (ms); expires", "deliver", "deliver"),
     (WAKE, "string", "set while a wake-up for deliver is on its way; expires", "drain, sweeper", "deliver"),
     (AUDITS, "hash", "machine → what its self-watch found last (JSON)", "watch", "ready, metrics, audit"),
     (CHECKS, "hash", "check of checks.yaml → how it stands (msgpack)", "probe", "probe, desk, metrics"),
