@@ -26,6 +26,7 @@ from desk import (
     silences,
     slack,
     tokens,
+    updating,
     verbs,
     views,
 )
@@ -56,6 +57,7 @@ EVERY_ROUTE: Final = (
     *tokens.ROUTES,
     *guides.ROUTES,
     *before.ROUTES,
+    *updating.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")

@@ -20,11 +20,14 @@ from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
 from triage.rulebook import Rulebook
-from triage.store import before, queries
+from triage.status import Audience, Standing
+from triage.store import before, queries, statements
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
 ALERTS_SHOWN: Final = 50
+UPDATES_SHOWN: Final = 20
+"""How many status updates are shown, the newest ones."""
 OTHERS_SHOWN: Final = 50
 """How many open incidents are offered to be linked or merged."""
 
@@ -103,6 +106,11 @@ async def _alerts(look: Look) -> Mapping[str, Any]:
     return {"alerts": await queries.alerts_of(look.client, look.one.key, ALERTS_SHOWN, after)}
 
 
+async def _updates(look: Look) -> Mapping[str, Any]:
+    known = await statements.of(look.client, look.one.key)
+    return {"updates": known.items[::-1][:UPDATES_SHOWN], "audiences": list(Audience), "standings": list(Standing)}
+
+
 async def _why(look: Look) -> Mapping[str, Any]:
     return {"why": await reasons.why(look.client, look.one.key, look.office.rulebooks)}
 
@@ -113,6 +121,7 @@ SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
     ("command", _command),
     ("guide", _guide),
     ("before", _before),
+    ("updates", _updates),
     ("timeline", _timeline),
     ("alerts", _alerts),
     ("why", _why),

@@ -57,6 +57,7 @@ class Incident(BaseModel):
     mitigating_at: Time | None = None
     flapping: str = ""
     changed: str = ""
+    next_update: Annotated[Time | None, Field(description="When the next status update was promised.")] = None
 
 
 class TimelineLine(BaseModel):

@@ -22,6 +22,9 @@ from triage.store import queries
 
 _OWN: Final = frozenset({"text", "confirm", "person", "duration"})
 """Fields of a body that a command has by itself."""
+Prepare = Callable[[Office, str, Person, str, dict[str, str]], Awaitable[dict[str, str]]]
+PREPARE: Final[dict[Verb, Prepare]] = {}
+"""What the desk adds to a verb's data before it is asked for; files of verbs fill it. Raises what the queries raise."""
 _STATUSES: Final = {202: "Appended, but not decided within two seconds; `look` says where its outcome will be."}
 
 
@@ -32,6 +35,10 @@ async def ask(
     given = body.model_dump(mode="json", exclude_none=True)
     if "other" in given:
         given["other"] = (await queries.incident(office.desk.client, given["other"])).key
+    prepare = PREPARE.get(verb)
+    data = {name: _as_text(value) for name, value in given.items() if name not in _OWN}
+    if prepare is not None:
+        data |= await prepare(office, ref, person, body.text, data)
     return await commands.perform(
         office.desk,
         verb,
@@ -42,7 +49,7 @@ async def ask(
         request=request,
         whom=str(given.get("person", "")).strip(),
         duration=parse_duration(str(given.get("duration", ""))) if given.get("duration") else 0,
-        data={name: _as_text(value) for name, value in given.items() if name not in _OWN},
+        data=data,
     )
 
 

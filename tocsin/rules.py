@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from desk import statements
 from ingest import adapters
 from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
@@ -114,7 +115,7 @@ def offer(path: Path, by: str, last_good: Mapping[str, str]) -> Offer:
     except RulesError as error:
         errors = _errors(error.problems)
     else:
-        errors = _errors(templates.check(loaded.files))
+        errors = _errors([*templates.check(loaded.files), *statements.check(loaded.files)])
         if not errors:
             entry = RulesLoaded(digest=rules_digest(loaded.files), files=loaded.files, by=by)
             return Offer(entry, _errors(loaded.problems), loaded.kept)

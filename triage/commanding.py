@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import incidents, responding, telling
+from triage import incidents, responding, telling, updates
 from triage.model import DAY, Answer, Command, Incident, Millis, Role, Severity, short
 from triage.rulebook.durations import parse_duration
 from triage.rulebook.quiet import parse_instant
@@ -74,6 +74,8 @@ def role(scene: Scene, incident: Incident, command: Command) -> Answer:
     scene.line(incident, "role", text, by=command.by)
     if name:
         responding.responds(incident, name)
+    if name and which is Role.COMMUNICATIONS:
+        updates.begin(scene, incident)
     if name not in ("", command.by):
         why = f"{command.by} made you {which}"
         telling.notify(scene, incident, name, "role", f"You are {which}: {incident.title}", text, why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import checking, commanding, merging, phases, responding
+from triage import checking, commanding, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -33,6 +33,7 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.LINK: _ANY,
     Verb.MERGE: _ANY,
     Verb.CHECK: _ANY,
+    Verb.UPDATE: _ANY,
     Verb.MISTAP: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
@@ -78,5 +79,6 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.LINK: commanding.link,
     Verb.MERGE: merging.merge,
     Verb.CHECK: checking.check,
+    Verb.UPDATE: updates.update,
     Verb.MISTAP: responding.mistap,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from triage import changes, paging, pausing, quiet, telling
-from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY
+from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
     Alert,
@@ -348,6 +348,7 @@ def forget(scene: Scene, incident: Incident) -> None:
             scene.draft.put(part, None)
         if known.stands_for:
             scene.draft.put((STORM, key), None)
+        scene.draft.put((UPDATES, key), None)
 
 
 def still_firing(alert: Alert | None) -> bool:

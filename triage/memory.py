@@ -32,6 +32,7 @@ from triage.model import (
 )
 from triage.roster import Heartbeat, Roster
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
+from triage.status import StatusUpdates
 from triage.storm import Budget, Storm
 from triage.tally import Tally
 from triage.tray import Tray
@@ -58,6 +59,7 @@ STORM: Final = "storm"
 TRAY: Final = "tray"
 CHANGED: Final = "changed"
 RECORDED: Final = "recorded"
+UPDATES: Final = "updates"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -85,6 +87,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     TRAY: Tray,
     CHANGED: Record,
     RECORDED: Recorded,
+    UPDATES: StatusUpdates,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

@@ -62,7 +62,8 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
         return False
     facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
-    quiet = quiet_until(person.quiet, scene.now) if incident.acked_by != name else None
+    up = name == incident.acked_by or name in incident.roles.values()
+    quiet = None if up else quiet_until(person.quiet, scene.now)
     for method in person.low or (0,):
         own = (str(method),) if person.low else ()
         effect_id = key_of("notify", incident.key, what, scene.entry, str(incident.lines), name, *own)

@@ -19,6 +19,7 @@ from triage import (
     silences,
     storms,
     telling,
+    updates,
 )
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
@@ -126,6 +127,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "quiet": paging.resume,
     "after": raises.fire,
     "storm": _storm,
+    "promise": updates.fire,
     "settle": _settle,
     "forget": _forget,
 }

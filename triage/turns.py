@@ -12,7 +12,7 @@ LIMIT: Final = 256
 """How many timers one tick fires; another tick follows while more are due."""
 LOOK: Final = 20_000
 """How many due timers are looked at, soonest first, to find the most severe."""
-_URGENT: Final = frozenset({"page", "snooze", "remind", "quiet", "notify", "after"})
+_URGENT: Final = frozenset({"page", "snooze", "remind", "quiet", "notify", "after", "promise"})
 """Timers of an incident that may tell somebody."""
 _MAY_OPEN: Final = frozenset({"hold", "beat", "flap"})
 """Timers that may open an incident; nobody knows yet how severe."""

@@ -28,6 +28,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
 
     FOLDER is by default --rules.path. Exit codes: 0 good, 1 refused, 3 advice with --lint-fatal.
     """
+    from desk import statements
     from ingest import adapters
     from tocsin.rules import FolderError, read_folder, silent_calls
     from triage.rulebook import RulesError, compile_files, render
@@ -42,7 +43,8 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
         raise Stop(str(error)) from None
     except RulesError as error:
         problems = error.problems
-    problems = in_order([*problems, *templates.check(files), *silent_calls(files, settings.web_external_url)])
+    worded = [*templates.check(files), *statements.check(files)]
+    problems = in_order([*problems, *worded, *silent_calls(files, settings.web_external_url)])
     for problem in problems:
         click.echo(render(problem, sys.stdout.isatty()))
     if errors := errors_of(problems):

@@ -83,6 +83,7 @@ class Verb(enum.StrEnum):
     LINK = "link"
     MERGE = "merge"
     CHECK = "check"
+    UPDATE = "update"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 

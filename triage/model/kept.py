@@ -132,6 +132,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
     that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
     `changed` is the change just before it that is nearest, as a phrase.
+    `next_update` is when the next status update was promised; see `triage.updates`.
     """
 
     key: str
@@ -201,6 +202,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     flaps: str = ""
     threads: tuple[Thread, ...] = ()
     changed: str = ""
+    next_update: Millis | None = None
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

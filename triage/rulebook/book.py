@@ -33,6 +33,7 @@ from triage.rulebook.types import (
     Source,
     Verdict,
 )
+from triage.rulebook.updates import UpdateRules
 
 MEMO_MAX: Final = 32_768
 """How many answers are remembered at most, in two generations."""
@@ -112,6 +113,7 @@ class Rulebook:
         cadences: Mapping[str, Cadence],
         quiet: QuietRules,
         checks: Mapping[str, Check],
+        updates: UpdateRules,
         meanings: Mapping[Severity, Meaning],
     ) -> None:
         self.digest = digest
@@ -132,6 +134,7 @@ class Rulebook:
         self.cadences = cadences
         self.quiet = quiet
         self.checks = checks
+        self.updates = updates
         self.meanings = meanings
         self._watched = watched_names(rules)
         self._index = Index(rules)

@@ -17,6 +17,7 @@ from triage.rulebook.quiet import compile_quiet
 from triage.rulebook.reading import read_folder, team_of
 from triage.rulebook.rules import compile_severities
 from triage.rulebook.types import Policy
+from triage.rulebook.updates import compile_updates
 
 
 def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> Rulebook:
@@ -32,6 +33,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
     checks = compile_checks(parts, catalogue.policies, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
+    updates = compile_updates(parts, catalogue.services, catalogue.people, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -56,6 +58,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         cadences=heartbeats.cadences,
         quiet=quiet,
         checks=checks.checks,
+        updates=updates,
         meanings=meanings.read(files),
     )
 

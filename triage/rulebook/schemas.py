@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import cases, checks, heartbeats, quiet, shapes
+from triage.rulebook import cases, checks, heartbeats, quiet, shapes, updates
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -15,6 +15,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "heartbeats.schema.json": heartbeats.HeartbeatsFile,
     "quiet.schema.json": quiet.QuietFile,
     "checks.schema.json": checks.ChecksFile,
+    "updates.schema.json": updates.UpdatesFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -51,6 +51,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("policy", f"{found['policy']}, {found['pages']} pages so far"),
         ("runbook", found["runbook"]),
         ("before", found.get("earlier") or ""),
+        ("next update", both(found["next_update"]) if found.get("next_update") else ""),
         ("resolved", both(found["resolved_at"]) if found.get("resolved_at") else ""),
         ("look", found["url"]),
     ]

@@ -1,0 +1,226 @@
+"""Status updates: sent to an audience after a look at what will be said, with a promise of the next one.
+
+The promise is a timer of the incident. Ten minutes before it is due whoever communicates is reminded; when it is
+broken they are paged, and again after each interval until an update is sent or the incident ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+from triage import paging, telling
+from triage.memory import EFFECT, UPDATES
+from triage.model import (
+    DAY,
+    ENDED,
+    HOUR,
+    MINUTE,
+    Answer,
+    Command,
+    Effect,
+    EffectKind,
+    Incident,
+    Millis,
+    Role,
+    key_of,
+    short,
+)
+from triage.responding import DONE, REFUSED
+from triage.rulebook import Rulebook
+from triage.rulebook.durations import parse_duration, show_duration
+from triage.scene import Scene
+from triage.status import Audience, Standing, StatusUpdate, StatusUpdates
+
+ASKS: Final = "asks"
+REMIND_BEFORE: Final[Millis] = 10 * MINUTE
+TEXT_MAX: Final = 2_000
+TITLE_MAX: Final = 200
+IMPACT_MAX: Final = 500
+KEPT: Final = 100
+"""How many updates of one incident are kept, the last ones."""
+NEXT_MAX: Final[Millis] = 7 * DAY
+"""How far ahead the next update can be promised."""
+RENDERED_MAX: Final = 4_000
+
+
+def of(scene: Scene, key: str) -> StatusUpdates:
+    """Return the updates of an incident."""
+    return cast("StatusUpdates | None", scene.draft.get((UPDATES, key))) or StatusUpdates()
+
+
+def update(scene: Scene, incident: Incident, command: Command) -> Answer:
+    """Send an update to one audience. Unconfirmed it is answered with what would be sent, and to how many.
+
+    `data` holds `audience`, `status`, and if need be `title`, `impact`, `next` (a duration, or `none`); `rendered` is
+    the text as the desk made it by the operators' template.
+    """
+    made = _read(scene, incident, command)
+    if isinstance(made, str):
+        return Answer(REFUSED, made)
+    rendered = command.data.get("rendered", "").strip()[:RENDERED_MAX] or f"[INCIDENT] {made.title}\n{made.text}"
+    title, _, text = rendered.partition("\n")
+    places = list(_places(scene, incident, made))
+    if not command.confirm:
+        many = "1 place" if len(places) == 1 else f"{len(places)} places"
+        page = ", and may be shown on the public status page" if made.audience is Audience.PUBLIC else ""
+        return Answer(ASKS, f"It goes to {many}{page}, and reads:\n\n{rendered}\n\nSend it?")
+    known = of(scene, incident.key)
+    scene.draft.put((UPDATES, incident.key), StatusUpdates((*known.items, made)[-KEPT:], known.total + 1))
+    said = f"to {made.audience}, {made.status}: {made.text}"
+    scene.line(incident, "update", said, by=command.by)
+    for name, target in places:
+        _send(scene, incident, made, name, target, title, text)
+    _promise(scene, incident, made.next_at)
+    promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
+    return Answer(DONE, f"sent to {len(places)} places{promised}")
+
+
+def _read(scene: Scene, incident: Incident, command: Command) -> StatusUpdate | str:
+    name = key_of("update", incident.key, scene.entry)[:10]
+    return draft(scene.rulebook, incident, command.data, command.text, command.by, scene.now, name)
+
+
+def draft(
+    rulebook: Rulebook, incident: Incident, data: Mapping[str, str], text: str, by: str, now: Millis, name: str = ""
+) -> StatusUpdate | str:
+    """Return the update that is asked for, or why it cannot be. The desk asks as well, to show what it would say."""
+    text = text.strip()
+    audience, status = data.get("audience", Audience.RESPONDERS), data.get("status", "")
+    if audience not in [one.value for one in Audience]:
+        return f"“{audience[:40]}” is no audience: there are {', '.join(Audience)}"
+    if status not in [one.value for one in Standing]:
+        return f"“{status[:40]}” is no status: there are {', '.join(Standing)}"
+    if not text:
+        return "an update needs text"
+    if len(text) > TEXT_MAX:
+        return f"an update has {TEXT_MAX} characters at most"
+    title, impact = " ".join(data.get("title", "").split()), data.get("impact", "").strip()
+    if len(title) > TITLE_MAX or len(impact) > IMPACT_MAX:
+        return f"a title has {TITLE_MAX} characters at most, an impact {IMPACT_MAX}"
+    if audience == Audience.PUBLIC:  # what alerts and responders call it is nobody else's business
+        title = title or f"Trouble with {public_name(rulebook, incident) or 'our service'}"
+    else:
+        title, impact = title or incident.title[:TITLE_MAX], impact or incident.impact
+    try:
+        next_at = _next(rulebook, incident, data.get("next", "").strip(), Standing(status), now)
+    except ValueError as error:
+        return str(error)
+    return StatusUpdate(
+        id=name,
+        at=now,
+        by=by,
+        audience=Audience(audience),
+        status=Standing(status),
+        title=title,
+        text=text,
+        impact=impact,
+        eta=incident.eta,
+        next_at=next_at,
+    )
+
+
+def public_name(rulebook: Rulebook, incident: Incident) -> str:
+    """Return what the public knows the incident's service as, by the catalogue; "" when it is not in there."""
+    service = rulebook.services.get(incident.service)
+    return (service.status_component or service.name) if service is not None else ""
+
+
+def _next(rulebook: Rulebook, incident: Incident, asked: str, status: Standing, now: Millis) -> Millis | None:
+    """Return when the next update is promised. Raises ValueError for what cannot be promised."""
+    if status is Standing.RESOLVED or incident.phase in ENDED or asked == "none":
+        return None
+    interval = parse_duration(asked) if asked else interval_of(rulebook, incident)
+    if asked and not REMIND_BEFORE < interval <= NEXT_MAX:
+        raise ValueError("the next update is promised in more than 10 minutes and at most 7 days, or `none`")
+    return now + interval if interval else None
+
+
+def interval_of(rulebook: Rulebook, incident: Incident) -> Millis:
+    """Return how soon after an update the next one is promised for this severity; 0: not at all."""
+    return rulebook.updates.intervals.get(incident.severity, 0)
+
+
+def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str]]:
+    """Yield whom an update goes to, and by which contact method."""
+    if made.audience is Audience.RESPONDERS:
+        for name in dict.fromkeys((*incident.responders, *incident.told, *incident.roles.values())):
+            person = scene.rulebook.people.get(name)
+            if name != made.by and person is not None and person.methods:
+                yield name, person.methods[person.low[0] if person.low else 0]
+        return
+    for subscriber in scene.rulebook.updates.subscribers:
+        if subscriber.wants(made.audience, incident.service, incident.severity):
+            yield from ((subscriber.name, method) for method in subscriber.methods)
+
+
+def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, target: str, title: str, text: str) -> None:
+    effect_id = key_of("status-update", incident.key, made.id, name, target)
+    inside = made.audience is Audience.RESPONDERS
+    effect = Effect(
+        id=effect_id,
+        kind=EffectKind.NOTIFICATION,
+        incident=incident.key,
+        person=name,
+        target=target,
+        title=title,
+        facts={"title": title, "text": text} | ({"incident": short(incident.key)} if inside else {}),
+        made_at=scene.now,
+        due=scene.now,
+        deadline=scene.now + HOUR,
+        methods=(target,),
+        severity=incident.severity,
+    )
+    scene.draft.put((EFFECT, effect_id), effect)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The promise.
+
+
+def begin(scene: Scene, incident: Incident) -> None:
+    """Somebody communicates now: the first update is promised, if none is promised yet and the severity has one."""
+    interval = interval_of(scene.rulebook, incident)
+    if incident.next_update is None and incident.phase not in ENDED and interval:
+        _promise(scene, incident, scene.now + interval)
+
+
+def _promise(scene: Scene, incident: Incident, due: Millis | None) -> None:
+    incident.next_update = due
+    scene.draft.timer(f"promise:{incident.key}", None if due is None else max(scene.now, due - REMIND_BEFORE))
+
+
+def fire(scene: Scene, incident: Incident) -> None:
+    """The timer `promise:<incident>` is due: remind whoever communicates, or page them."""
+    due = incident.next_update
+    if due is None or incident.phase in ENDED:
+        incident.next_update = None
+        return
+    if scene.now < due:
+        _remind(scene, incident, due)
+        scene.draft.timer(f"promise:{incident.key}", due)
+        return
+    late = f", {(scene.now - due) // MINUTE} min ago" if scene.now - due >= MINUTE else ""
+    scene.line(incident, "promise-broken", f"an update was promised for now{late}, and there is none")
+    why = "an update was promised, and it is overdue: send one, or say when"
+    if not any(paging.page_asked(scene, incident, name, why) for name in _communicators(scene, incident)):
+        scene.line(incident, "unreachable", f"{why}, and nobody can be paged for it")
+    scene.draft.timer(f"promise:{incident.key}", scene.now + (interval_of(scene.rulebook, incident) or HOUR))
+
+
+def _remind(scene: Scene, incident: Incident, due: Millis) -> None:
+    minutes = max(1, (due - scene.now) // MINUTE)
+    title = f"Update due in {minutes} min: {incident.title}"
+    text = f"Send it with: tocsin incident update {short(incident.key)}. When it does not come, you are paged."
+    for name in _communicators(scene, incident):
+        if telling.notify(scene, incident, name, "promise", title, text, "you communicate for this incident"):
+            return
+
+
+def _communicators(scene: Scene, incident: Incident) -> list[str]:
+    """Return who is to keep the promise, the first of them that can be told; the last resort where nobody is."""
+    items = of(scene, incident.key).items
+    author = items[-1].by if items else ""
+    roles = incident.roles
+    named = (roles.get(Role.COMMUNICATIONS), author, roles.get(Role.COMMANDER), incident.acked_by)
+    return [name for name in dict.fromkeys((*named, *scene.rulebook.last_resort)) if name]
