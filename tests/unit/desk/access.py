@@ -35,6 +35,8 @@ ACCESS = {
     "POST /incidents/{id}/eta": "respond",
     "POST /incidents/{id}/link": "respond",
     "POST /incidents/{id}/merge": "respond",
+    "POST /incidents/{id}/update": "respond",
+    "GET /incidents/{id}/updates": "read",
     "GET /oncall": "read",
     "GET /oncall/people/{person}": "read",
     "GET /oncall/{schedule}": "read",
