@@ -6,8 +6,8 @@ from typing import Final, cast
 
 from triage import responding
 from triage.checked import CheckedOff, Checklist
-from triage.memory import CHECKLIST
-from triage.model import Answer, Command, Incident
+from triage.memory import CHECKLIST, DETAILS
+from triage.model import Answer, Command, Details, Incident
 from triage.rulebook import guides
 from triage.scene import Scene
 
@@ -52,7 +52,12 @@ def _where(scene: Scene, incident: Incident, step: str) -> str:
         document = guides.parse(path, files[path])
         for section, part in document.steps():
             if part.step == step:
-                words = " ".join(part.text.split())
-                words = words if len(words) <= SHOWN_MAX else f"{words[: SHOWN_MAX - 1]}…"
-                return f"{document.title}, {section.name}: {words}" if section.name else f"{document.title}: {words}"
+                place = f"{document.title}, {section.name}" if section.name else document.title
+                text = guides.fill(f"{place}: {guides.words_of(part)}", _values(scene, incident))
+                return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
     return ""
+
+
+def _values(scene: Scene, incident: Incident) -> dict[str, str]:
+    known = cast("Details | None", scene.draft.get((DETAILS, incident.example))) if incident.example else None
+    return guides.values_of(incident, known)

@@ -77,6 +77,7 @@ def _values(effect: Effect, made: Message) -> dict[str, str]:
         "id": effect.id,
         "repeat": "possible repeat" if made.possible_repeat else "",
         "link": made.url,
+        "runbook": _runbook(facts, made.url),
         "acknowledge": acknowledge,
         "answer_url": made.answer_url,
         "number": made.number,
@@ -171,12 +172,18 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
         ("Flapping", clean(facts.get("flapping", ""), LINE_MAX)),
         ("Changed", clean(facts.get("changed", ""), LINE_MAX)),
         ("Example", clean(facts.get("labels", ""), LINE_MAX)),
-        ("Runbook", clean(facts.get("runbook", ""), LINE_MAX)),
+        ("Runbook", _runbook(facts, link)),
         ("Why you", clean(facts.get("why", ""), LINE_MAX)),
         ("Incident", f"{incident} ({phase})" if incident and phase else incident),
         ("Taken by", clean(facts.get("acked_by", ""), LINE_MAX)),
         ("Link", link),
     ]
+
+
+def _runbook(facts: Mapping[str, str], link: str) -> str:
+    """Return the runbook; for one that is kept here also where it is shown, with the steps to check off."""
+    runbook = clean(facts.get("runbook", ""), LINE_MAX)
+    return f"{runbook} {link}#runbook" if runbook.endswith(".md") and "/incidents/" in link else runbook
 
 
 def _alerts(facts: Mapping[str, str]) -> str:

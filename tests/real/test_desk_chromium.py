@@ -351,3 +351,38 @@ async def test_the_keyboard_is_enough(redis_url: str) -> None:
             assert outline == "solid"
             await page.keyboard.press("Enter")
             await expect(page.get_by_text("You have it now.")).to_be_visible()
+
+
+async def test_hostile_labels_in_a_runbook_stay_text_and_a_step_is_checked_off(redis_url: str) -> None:
+    """Whatever an alert brings into a runbook, its view has the same tags, and its buttons still work."""
+    runbook = (
+        "# On {{ instance }}\n\n## Mitigation\n\nSee {{ instance }}, [there](https://wiki.example/{{ instance }}).\n\n"
+    )
+    runbook += "- [ ] Restart `{{ instance }}`\n\n<script>alert(1)</script> <img src=x onerror=alert(1)>\n"
+    procedure = "# Detect\n\n- [ ] Look\n- [x](javascript:alert(1)) no step\n"
+    severity = "rules: [{name: all, matchers: [], severity: P3, runbook: runbooks/x.md, group_by: [number]}]"
+    files = {**RULES, "severity.yaml": severity, "runbooks/x.md": runbook, "procedures/1-detect.md": procedure}
+    async with town(redis_url) as here:
+        await here.load(files)
+        texts = [
+            *XSS,
+            "`</code><script>alert(3)</script>`",
+            "![x](https://evil.example/x.png)",
+            "[x](javascript:alert(3))",
+        ]
+        await here.send(*[event(alertname="A", number=str(number), instance=one) for number, one in enumerate(texts)])
+        found = (await queries.incidents(here.client, queries.IncidentFilter())).items
+        assert len(found) == len(texts)
+        async with browsing(here) as (_, page, bad):
+            shapes = set()
+            for one in found:
+                await page.goto(f"{here.url}/incidents/{one.key[:6]}")
+                assert await page.evaluate(HARMFUL) == []
+                tags = "[...document.querySelectorAll('#runbook *')].map(one => one.tagName).join(' ')"
+                shapes.add(await page.evaluate(tags))
+            assert len(shapes) == 1
+            async with here.draining():
+                await page.locator("#procedure").get_by_role("button", name="Check off").click()
+                await expect(page.locator("#procedure").get_by_role("button", name="Open again")).to_be_visible()
+                await expect(page.locator("#timeline")).to_contain_text("Detect: Look")
+            assert bad == []

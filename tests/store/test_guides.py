@@ -90,7 +90,7 @@ async def test_a_step_is_checked_off_once_and_lands_on_the_timeline(redis_url: s
             assert (step["done_by"], step["done_at"]) == ("admin", "2026-01-01T00:00:00.000Z")
             lines = (await here.get(f"/incidents/{one}/timeline"))["items"]
             checked = [(line["text"], line["by"]) for line in lines if line["what"] == "checked"]
-            assert checked == [("Checkout on {{ instance }}, Mitigation: Roll back (to v41)", "admin")]
+            assert checked == [("Checkout on node-1:80, Mitigation: Roll back (to v41)", "admin")]
             await here.ask("POST", f"/incidents/{one}/check", json={"step": step["id"], "undo": True})
             guide = await here.get(f"/incidents/{one}/guide")
             assert guide["runbook"]["sections"][2]["pieces"][0]["step"]["done_by"] is None

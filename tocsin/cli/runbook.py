@@ -69,7 +69,7 @@ def _section(section: dict[str, Any], letter: str) -> list[str]:
         first, *more = step["text"].splitlines() or [""]
         done = f"  ({step['done_by']}, {step['done_at'][:16].replace('T', ' ')} UTC)" if step["done_by"] else ""
         lines.append(f"[{'x' if step['done_by'] else ' '}] {letter}{step['number']}  {first}{done}")
-        lines += [f"      {line}" for line in more]
+        lines += [f"      {line}".rstrip() for line in more]
     return lines
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from triage.model import Phase, key_of
+from triage.model import Details, Incident, Phase, key_of, short
 
 RUNBOOKS: Final = "runbooks/"
 PROCEDURES: Final = "procedures/"
@@ -32,6 +32,8 @@ PHASES: Final = {
 SIZE_MAX: Final = 100_000
 """Longest runbook or procedure, in characters."""
 STEPS_MAX: Final = 100
+INDENT: Final = "  "
+MARK: Final = "      "
 VALUE_MAX: Final = 200
 """How much of a label goes into a hole, in characters."""
 HOLE: Final = re.compile(r"\{\{\s*(?:\$labels\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -100,7 +102,7 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
     for line in text.splitlines():
         bare = line.strip()
         if fence:
-            lines.append(line.removeprefix("  ") if kind == "step" else line)
+            lines.append(line.removeprefix(INDENT) if kind == "step" else line)
             fence = "" if bare.startswith(fence) and not bare.strip(fence[0]) else fence
             continue
         step = _STEP.match(line)
@@ -113,10 +115,25 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
         elif _HEADING.match(line):
             yield "heading", [line]
         else:
-            lines.append(line.removeprefix("  ") if kind == "step" else line)
+            lines.append(_continued(line) if kind == "step" else line)
         if bare.startswith(("```", "~~~")):
             fence = bare[:3]
     yield kind, lines
+
+
+def _continued(line: str) -> str:
+    """Return a line of a step less its indentation: that of the mark `- [ ] `, or of the list."""
+    return line[len(MARK) :] if line.startswith(MARK) else line.removeprefix(INDENT)
+
+
+def words_of(part: Part) -> str:
+    """Return the first paragraph of a step as one line, without the code that follows it."""
+    lines: list[str] = []
+    for line in part.text.splitlines():
+        if not line.strip() or line.strip().startswith(("```", "~~~", "|")):
+            break
+        lines.append(line)
+    return " ".join(" ".join(lines).split())
 
 
 def procedure_of(phase: Phase, files: Mapping[str, str]) -> str:
@@ -144,6 +161,15 @@ def missing_sections(document: Document) -> list[str]:
 
 # --------------------------------------------------------------------------------------------------------------------
 # Holes.
+
+
+def values_of(incident: Incident, details: Details | None) -> dict[str, str]:
+    """Return what fills the holes of a guide: the labels of the alert that gave the incident its title (`details`), and
+    what the incident itself is called.
+    """
+    own = {"incident": short(incident.key), "title": incident.title, "severity": incident.severity.name}
+    own |= {"service": incident.service} if incident.service else {}
+    return {**(details.labels if details is not None else {}), **own}
 
 
 def clean(value: str) -> str:
@@ -175,4 +201,4 @@ def plain(part: Part, values: Mapping[str, str]) -> list[str]:
             continue
         pieces = _CODE.split(line)
         lines.append("".join(fill(one, values, in_code if n % 2 else clean) for n, one in enumerate(pieces)))
-    return [_UNSEEN.sub(" ", line.replace("\t", "    ")) for line in lines]
+    return [_UNSEEN.sub(" ", line.replace("\t", "    ")).rstrip() for line in lines]

@@ -11,22 +11,18 @@ import msgspec
 
 from triage.checked import Checklist
 from triage.memory import CHECKLIST, DETAILS
-from triage.model import Details, Incident, short
+from triage.model import Details, Incident
+from triage.rulebook import guides
 from triage.store import keys, queries
 from triage.store.memory import field_of
 
 
 async def labels(client: queries.Client, one: Incident) -> dict[str, str]:
-    """Return what fills the holes of a guide: the labels of the alert that gave the incident its title, and what the
-    incident itself is called.
-    """
-    found: dict[str, str] = {}
+    """Return what fills the holes of an incident's guide; see `guides.values_of`."""
+    raw = None
     if one.example:
         raw = await cast("Any", client).hget(keys.family(DETAILS), field_of((DETAILS, one.example)))
-        found = msgspec.msgpack.decode(raw, type=Details).labels if raw else {}
-    own = {"incident": short(one.key), "title": one.title, "severity": one.severity.name}
-    own |= {"service": one.service} if one.service else {}
-    return {**found, **own}
+    return guides.values_of(one, msgspec.msgpack.decode(raw, type=Details) if raw else None)
 
 
 async def checklist(client: queries.Client, incident: str) -> Checklist:

@@ -50,6 +50,7 @@ def test_sections_steps_and_what_stands_between() -> None:
     steps = [part for _, part in document.steps()]
     assert [step.text.splitlines()[0] for step in steps] == ["Find what is large:", *["Remove it"] * 3]
     assert "```sh\nssh {{ instance }}" in steps[0].text
+    assert guides.words_of(steps[0]) == "Find what is large: it is often a log."
     assert len({step.step for step in steps}) == 4
     between = [part.text for part in document.sections[2].parts if not part.step]
     assert between == ["Between.", "### Nothing large?"]
