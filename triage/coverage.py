@@ -101,7 +101,7 @@ def examine(rulebook: Rulebook, start: Millis, end: Millis, calendars: Mapping[s
     skipped = tuple(name for name, one in sorted(read.items()) if one.skipped)
     faults = {name: [*one.faults] for name, one in sorted(read.items())}
     return Report(
-        start, end, gaps, meant, _unreachable(rulebook), edges, loads, faults, _last_resort(rulebook), skipped
+        start, end, gaps, meant, _unreachable(rulebook, read), edges, loads, faults, _last_resort(rulebook), skipped
     )
 
 
@@ -162,10 +162,11 @@ def _touches(shift: Shift, start: Minutes, end: Minutes, time_zone: str) -> bool
     return min(shift.end, first(end, time_zone)) - max(shift.start, first(start, time_zone)) >= MINUTE
 
 
-def _unreachable(rulebook: Rulebook) -> dict[str, list[str]]:
+def _unreachable(rulebook: Rulebook, read: Mapping[str, Read]) -> dict[str, list[str]]:
     """Return people without a contact method, each with the places that need them; and steps that mean nobody."""
     found: dict[str, list[str]] = {}
-    for person, place in _needed(rulebook):
+    imported = ((shift.person, f"schedule {name}") for name, one in sorted(read.items()) for shift in one.shifts)
+    for person, place in (*_needed(rulebook), *dict.fromkeys(imported)):
         known = rulebook.people.get(person)
         if known is None or not known.methods:
             found.setdefault(person, []).append(place)

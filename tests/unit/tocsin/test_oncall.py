@@ -113,3 +113,65 @@ def test_the_instant_of_a_change_of_the_clock_is_exact() -> None:
     (edge,) = report.edges
     assert (edge.at, edge.before, edge.after) == (at("2026-10-25T01:00"), 120, 60)
     assert edge.at % MINUTE == 0
+
+
+CALENDAR = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:x
+BEGIN:VEVENT
+UID:1
+DTSTART:20261124T000000
+DTEND:20261125T000000
+RRULE:FREQ=DAILY;COUNT=2
+SUMMARY:ana on call
+END:VEVENT
+BEGIN:VEVENT
+UID:2
+DTSTART:20261126T000000
+DTEND:20261128T000000
+SUMMARY:%s
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def importing(folder: Path, where: str, title: str = "ben", *more: str) -> tuple[int, str]:
+    layers = '    layers: [{users: [ana, ben], start: "2026-01-05T09:00", every: 1w}]'
+    (folder / "a.ics").write_text(CALENDAR % title, "utf-8")
+    return checked(folder, GOOD.replace(layers, f"    ical: {{{where}}}"), "--days", "3", *more)
+
+
+def test_a_calendar_is_read_and_its_gaps_and_strangers_are_told(tmp_path: Path) -> None:
+    code, output = importing(tmp_path, "file: a.ics")
+    assert (code, "0 gaps, 0 unreachable: good" in output) == (0, True), output
+    code, output = importing(tmp_path, "file: a.ics", "Zoe \x1b[31m")
+    assert code == 1
+    assert "CALENDAR  primary: nobody is called “Zoe" in output
+    assert "GAP  primary: nobody from 2026-11-26 00:00 to 2026-11-27 01:00 (Europe/Berlin)" in output
+    assert "\x1b" not in output
+
+
+def test_a_calendar_that_cannot_be_read_fails_and_one_that_was_not_looked_at_does_not(tmp_path: Path) -> None:
+    code, output = importing(tmp_path, "file: b.ics")
+    assert (code, "CALENDAR  primary: The rules folder has no file b.ics." in output) == (1, True)
+    code, output = importing(tmp_path, 'url: "https://127.0.0.1/${NOT_SET}"')
+    assert (code, "The secret NOT_SET is not set" in output) == (1, True)
+    code, output = importing(tmp_path, 'url: "https://127.0.0.1/${NOT_SET}"', "ben", "--offline")
+    assert (code, "skipped  primary: its calendar was not fetched" in output) == (0, True), output
+
+
+def test_somebody_in_the_calendar_without_a_contact_method_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.ics").write_text(CALENDAR % "ben", "utf-8")
+    layers = '    layers: [{users: [ana, ben], start: "2026-01-05T09:00", every: 1w}]'
+    text = GOOD.replace(layers, "    ical: {file: a.ics}").replace('  ben: {contact: ["terminal://"]}', "  ben: {}")
+    code, output = checked(tmp_path, text, "--days", "3")
+    assert (code, "UNREACHABLE  ben has no contact method, and is in schedule primary" in output) == (1, True), output
+
+
+@pytest.mark.parametrize(
+    ("last_resort", "says"),
+    [("[]", "LAST RESORT  it is empty"), ("[nobody]", "LAST RESORT  nobody of it has a contact")],
+)
+def test_a_last_resort_that_reaches_nobody_fails(tmp_path: Path, last_resort: str, says: str) -> None:
+    code, output = checked(tmp_path, GOOD.replace("last_resort: [ana]", f"last_resort: {last_resort}"), "--days", "1")
+    assert (code, says in output) == (1, True), output

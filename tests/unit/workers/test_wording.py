@@ -132,3 +132,9 @@ def test_only_a_page_with_an_address_carries_a_link_that_acknowledges() -> None:
     ):
         assert (made.answer_url, made.number) == ("", "")
         assert "/a/" not in made.body
+
+
+def test_a_runbook_that_is_kept_here_comes_with_the_place_where_it_is_shown() -> None:
+    made = message(effect(runbook="runbooks/disk-full.md"), "https://tocsin.example.org/")
+    assert "Runbook: runbooks/disk-full.md https://tocsin.example.org/incidents/abc234#runbook" in made.body
+    assert "Runbook: runbooks/disk-full.md\n" in message(effect(runbook="runbooks/disk-full.md")).body

@@ -147,3 +147,25 @@ def test_a_folder_without_a_default_policy_is_told_so() -> None:
         'oncall.yaml:1:1: there is no policy "default", the default one: only the last resort would be paged '
         "(define it in oncall.yaml under policies:)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("people", "more", "says"),
+    [
+        ("{ana: {contact: [terminal://]}}", "operators: [ana]", "the operators would be paged"),
+        ("{ana: {contact: [terminal://]}}", "last_resort: []", "everybody who has a contact method would be paged"),
+        ("{ana: {}}", "last_resort: [ana]", "NOBODY would be paged"),
+        ("{ana: {contact: [terminal://]}}", "last_resort: [ana]", ""),
+    ],
+)
+def test_a_last_resort_that_reaches_nobody_is_loud(people: str, more: str, says: str) -> None:
+    policies = "policies: {default: {steps: [{notify: [ana]}]}}"
+    found = [one for one in said({"oncall.yaml": f"people: {people}\n{policies}\n{more}\n"}) if "last resort" in one]
+    assert (len(found), says in "".join(found)) == (bool(says), True)
+
+
+def test_a_calendar_whose_file_is_not_there() -> None:
+    text = "people: {ana: {contact: [terminal://]}}\nschedules:\n  one: {time_zone: UTC, ical: {file: cal/a.ics}}\n"
+    found = [one for one in said({"oncall.yaml": text, "cal/b.ics": ""}) if "ics" in one]
+    assert found == ['oncall.yaml:3:38: there is no file "cal/a.ics" (did you mean "cal/b.ics"?)']
+    assert [one for one in said({"oncall.yaml": text, "cal/a.ics": ""}) if "ics" in one] == []

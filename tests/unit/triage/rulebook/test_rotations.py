@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.triage.rulebook.making import said
 from triage.model import HOUR, MINUTE
-from triage.rulebook import compile_files
+from triage.rulebook import RulesError, compile_files
 from triage.rulebook.wall import parse_wall, show_wall
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "on-call.md"
@@ -99,3 +99,40 @@ def test_the_example_of_the_document_compiles_without_a_word() -> None:
     rulebook = compile_files({"oncall.yaml": text})
     assert [str(problem) for problem in rulebook.problems] == []
     assert [layer.name for layer in rulebook.schedules["primary"].layers] == ["weekly", "office hours"]
+
+
+@pytest.mark.parametrize(
+    ("ical", "says"),
+    [
+        ("{}", "either from a url or from a file"),
+        ('{url: "https://a.example/b", file: a.ics}', "either from a url or from a file"),
+        ('{url: "ftp://a.example/b"}', "this is no address"),
+        ('{url: "https://me:secret@a.example/b"}', "literal secret"),
+        ('{url: "https://a.example/b?token=abc"}', "literal secret"),
+        ('{url: "https://a.example/${}"}', "names no variable"),
+        ("{file: /etc/a.ics}", "no .ics file of the rules folder"),
+        ("{file: ../a.ics}", "no .ics file of the rules folder"),
+        ("{file: a.txt}", "no .ics file of the rules folder"),
+        ("{file: a.ics, every: 5s}", "every 1m to 1d"),
+        ("{file: a.ics, people: {Ana: anna}}", 'there is no person "anna"'),
+        ("{file: a.ics, by: title}", "by: expected"),
+    ],
+)
+def test_a_calendar_that_cannot_be_imported_says_why(ical: str, says: str) -> None:
+    text = f"people: {{ana: {{}}}}\nschedules:\n  one: {{time_zone: UTC, ical: {ical}}}\n"
+    with pytest.raises(RulesError) as refused:
+        compile_files({"oncall.yaml": text})
+    assert says in str(refused.value)
+    assert all(one.line == 3 for one in refused.value.problems)
+
+
+def test_a_calendar_is_compiled_and_a_token_in_its_address_is_worth_a_word() -> None:
+    text = """people: {ana: {contact: ["terminal://"]}}
+schedules:
+  one: {time_zone: UTC, ical: {url: "webcal://a.example/private-0123456789abcdef0123456789abcdef/b.ics", by: attendee}}
+"""
+    rulebook = compile_files({"oncall.yaml": text})
+    ical = rulebook.schedules["one"].ical
+    assert ical is not None
+    assert (ical.by, ical.every) == ("attendee", 15 * MINUTE)
+    assert "a part of this URL looks like a token" in [one.message for one in rulebook.problems]
