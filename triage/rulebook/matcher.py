@@ -120,8 +120,8 @@ def _pattern(pattern: str) -> Callable[[str], bool]:
     if len(raw) > MAX_PATTERN:
         raise ValueError(f"the regular expression is longer than {MAX_PATTERN} bytes")
     if pattern[-2:] in (".*", ".+"):
-        prefix = _alternatives(pattern[:-2])
-        if prefix is not None and len(prefix) == 1:
+        prefix = _alternatives(pattern[:-2]) if "|" not in pattern else None  # `a|a.+` also means the `a` alone
+        if prefix is not None:
             return _begins(prefix[0], needs_more=pattern.endswith("+"))
     options = re2.Options()
     options.log_errors = False

@@ -59,6 +59,8 @@ REFUSED = [
 ]
 
 MATCHED = [
+    ('a=~"|.+"', {}, True),
+    ('a=~"x|x.+"', {"a": "x"}, True),
     ('a="x"', {"a": "x"}, True),
     ('a="x"', {}, False),
     ('a=""', {}, True),
