@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from desk import (
+    actions,
     admitting,
     before,
     checks,
@@ -50,6 +51,7 @@ EVERY_ROUTE: Final = (
     *ROUTES,
     *verbs.ROUTES,
     *commanding.ROUTES,
+    *actions.ROUTES,
     *declaring.ROUTES,
     *oncall.ROUTES,
     *silences.ROUTES,

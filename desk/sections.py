@@ -16,11 +16,13 @@ from aiohttp import web
 from desk import guides, markdown
 from desk.api import Office
 from desk.people import Person
+from triage import actions
 from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
 from triage.rulebook import Rulebook
 from triage.status import Audience, Standing
+from triage.store import actions as runs
 from triage.store import before, queries, statements
 from triage.store import why as reasons
 
@@ -96,6 +98,19 @@ def _when(minutes: int) -> str:
     return f"{minutes} min before" if minutes >= 0 else f"{-minutes} min after it began"
 
 
+async def _actions(look: Look) -> Mapping[str, Any]:
+    fitting = [
+        one
+        for _, one in sorted(look.rulebook.actions.items())
+        if actions.fits(one, look.one) and actions.may(one, look.person.name, look.rulebook.teams)
+    ]
+    return {
+        "actions": fitting,
+        "runs": await runs.runs_of(look.client, look.one),
+        "mitigations": actions.MITIGATIONS,
+    }
+
+
 async def _timeline(look: Look) -> Mapping[str, Any]:
     before = look.request.query.get("timeline")
     return {"timeline": await queries.timeline(look.client, look.one.key, LINES_SHOWN, before)}
@@ -122,6 +137,7 @@ SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
     ("guide", _guide),
     ("before", _before),
     ("updates", _updates),
+    ("actions", _actions),
     ("timeline", _timeline),
     ("alerts", _alerts),
     ("why", _why),

@@ -195,6 +195,8 @@ class Views:
             )
         if outcome.ending == "refused":
             return await self._incident(request, person, status=409, fault=outcome.text)
+        if outcome.ending == "done" and fields.get("dry_run"):
+            return await self._incident(request, person, said=outcome.text)
         done = "pending" if outcome.ending == "pending" else name
         location = f"/incidents/{outcome.incident.key[:6]}?done={done}"
         return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})

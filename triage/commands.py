@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import checking, commanding, merging, phases, responding, updates
+from triage import actions, checking, commanding, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -34,6 +34,8 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.MERGE: _ANY,
     Verb.CHECK: _ANY,
     Verb.UPDATE: _ANY,
+    Verb.ACTION: _OPEN,
+    Verb.MITIGATION: _ANY,
     Verb.MISTAP: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
@@ -80,5 +82,7 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.MERGE: merging.merge,
     Verb.CHECK: checking.check,
     Verb.UPDATE: updates.update,
+    Verb.ACTION: actions.ask,
+    Verb.MITIGATION: actions.mitigation,
     Verb.MISTAP: responding.mistap,
 }

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, cast
 
 from triage import (
+    actions,
     ahead,
     changes,
     commands,
@@ -29,6 +30,7 @@ from triage import (
 from triage.ahead import known_in
 from triage.firing import decide_event
 from triage.memory import (
+    ACTION,
     ALERT,
     CALENDAR,
     CHANGED,
@@ -56,6 +58,7 @@ from triage.memory import (
     Missing,
 )
 from triage.model import (
+    Acted,
     Alert,
     AlertState,
     Answer,
@@ -143,6 +146,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         draft.changes.answers[entry.id] = _guarded_answer(scene, "declare", lambda inner: declaring.obey(inner, body))
     elif isinstance(body, ChangesTold):
         _guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
+    elif isinstance(body, Acted):
+        _guarded(scene, "a run", lambda inner: actions.report(inner, body))
     else:
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
@@ -157,6 +162,8 @@ _TIMED: Final = {
     **dict.fromkeys(sorted(_OF_ALERTS), ALERT),
     "beat": HEARTBEAT,
     "handed": HANDED,
+    "run": ACTION,
+    "verify": ACTION,
     "override": OVERRIDES,
     "silence": SILENCE,
     "digest": TRAY,
@@ -189,6 +196,9 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (SILENCE, body.key)
     elif isinstance(body, CalendarRead):
         yield (CALENDAR, body.schedule)
+    elif isinstance(body, Acted):
+        yield (ACTION, body.run)
+        yield (INCIDENT, body.incident)
     for name in due:
         kind, _, what = name.partition(":")
         yield (_TIMED.get(kind, INCIDENT), what)

@@ -31,6 +31,7 @@ from triage.model import (
     Rules,
 )
 from triage.roster import Heartbeat, Roster
+from triage.run import Run
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
 from triage.status import StatusUpdates
 from triage.storm import Budget, Storm
@@ -43,6 +44,7 @@ INCIDENT: Final = "incident"
 GROUP: Final = "group"
 EFFECT: Final = "effect"
 HANDED: Final = "handed"
+ACTION: Final = "action"
 TALLY: Final = "tally"
 OVERRIDES: Final = "overrides"
 CALENDAR: Final = "calendar"
@@ -71,6 +73,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     GROUP: Group,
     EFFECT: Effect,
     HANDED: Effect,
+    ACTION: Run,
     TALLY: Tally,
     OVERRIDES: Overrides,
     CALENDAR: Imported,

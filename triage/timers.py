@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from triage import (
+    actions,
     deliveries,
     digests,
     firing,
@@ -135,6 +136,8 @@ _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
     "beat": heartbeats.fire,
     "handed": deliveries.no_word,
+    "run": actions.overdue,
+    "verify": actions.look,
     "silence": silences.fire,
     "digest": digests.fire,
 }

@@ -6,10 +6,12 @@ an address is spelt, and even if the answer of the name server changes between t
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -104,14 +106,14 @@ def connect(host: str, port: int, timeout_s: float) -> socket.socket:
 class _Plain(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect through the guard."""
-        self.sock = connect(self.host, self.port, TIMEOUT_S)
+        self.sock = connect(self.host, self.port, self.timeout or TIMEOUT_S)
 
 
 class _Encrypted(http.client.HTTPSConnection):
     def connect(self) -> None:
         """Connect through the guard, then speak TLS with the host that was asked for."""
         context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
-        plain = connect(self.host, self.port, TIMEOUT_S)
+        plain = connect(self.host, self.port, self.timeout or TIMEOUT_S)
         try:
             self.sock = context.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
@@ -170,16 +172,31 @@ def get(url: str, headers: Mapping[str, str], limit: int) -> Page | Delivery:
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Delivery:
     """POST once. Return the answer, or how the attempt ended without one. `url` is http:// or https://."""
+    return call("POST", url, body, headers)
+
+
+def call(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], limit_s: float = 0, answer_max: int = ANSWER_MAX
+) -> Answer | Delivery:
+    """Ask once, by any method. With `limit_s` all of it takes no longer, however slowly the other side drips."""
     sent = False
     connection: http.client.HTTPConnection | None = None
+    limit: threading.Timer | None = None
     try:
-        connection, target = _prepare(url)
+        connection, target = _prepare(url, limit_s or TIMEOUT_S)
+        until = time.monotonic() + limit_s
         connection.connect()
+        if limit_s:
+            limit = threading.Timer(limit_s, _cut, (connection.sock,))
+            limit.daemon = True
+            limit.start()
         sent = True
-        connection.request("POST", target, body, {"User-Agent": "Tocsin", **headers})
+        connection.request(method, target, body, {"User-Agent": "Tocsin", **headers})
         answer = connection.getresponse()
         pause = retry_after(answer.getheader("Retry-After", ""), time.time())
-        return Answer(answer.status, answer.read(ANSWER_MAX), pause)
+        found = Answer(answer.status, answer.read(answer_max), pause)
+        # What was cut looks like an answer that is short.
+        return found if not limit_s or time.monotonic() < until else _broken(TimeoutError(), sent)
     except http.client.InvalidURL:
         return _UNUSABLE
     except (OSError, http.client.HTTPException) as fault:  # before ValueError, which a bad certificate is as well
@@ -187,11 +204,18 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer | Delivery
     except ValueError:
         return _UNUSABLE
     finally:
+        if limit is not None:
+            limit.cancel()
         if connection is not None:
             connection.close()
 
 
-def _prepare(url: str) -> tuple[http.client.HTTPConnection, str]:
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of TLS nothing more is said
+
+
+def _prepare(url: str, timeout_s: float = TIMEOUT_S) -> tuple[http.client.HTTPConnection, str]:
     """Return an unconnected connection and what to ask it for. Raises ValueError."""
     parts = urlsplit(url)
     host, encrypted = parts.hostname or "", parts.scheme == "https"
@@ -199,8 +223,8 @@ def _prepare(url: str) -> tuple[http.client.HTTPConnection, str]:
         raise ValueError("no host")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if encrypted:
-        return _Encrypted(host, parts.port or 443, context=ssl.create_default_context()), target
-    return _Plain(host, parts.port or 80), target
+        return _Encrypted(host, parts.port or 443, timeout=timeout_s, context=ssl.create_default_context()), target
+    return _Plain(host, parts.port or 80, timeout=timeout_s), target
 
 
 def judge(answer: Answer | Delivery, taken: str) -> Delivery:

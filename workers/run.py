@@ -19,6 +19,7 @@ from triage.store import keys
 from triage.store.client import connect
 from triage.store.retention import Retention
 from workers import jobs
+from workers.actor import Actor
 from workers.calendars import Keeper
 from workers.channel import load
 from workers.deliver import UNPACED, Deliver
@@ -77,6 +78,9 @@ def deliver_process(
     stopping = threading.Event()
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace))
     Keeper(connect(url), clock, lookup, stopping).start()
+    # A daemon: a run on its way must not keep the process from ending; what it leaves open is told as unknown.
+    actor = Actor(connect(url), clock, lookup)
+    threading.Thread(target=actor.run, args=(stopping,), name="actor", daemon=True).start()
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
 
 

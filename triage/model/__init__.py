@@ -12,6 +12,8 @@ from __future__ import annotations
 from triage.model.basics import DAY, HOUR, MINUTE, SECOND, Kind, Millis, Severity, Status
 from triage.model.entries import (
     LATER,
+    Acted,
+    ActStep,
     Body,
     CalendarRead,
     Change,
@@ -62,6 +64,8 @@ __all__ = [
     "LATER",
     "MINUTE",
     "SECOND",
+    "ActStep",
+    "Acted",
     "Alert",
     "AlertState",
     "Answer",

@@ -54,6 +54,7 @@ class EntryKind(enum.StrEnum):
     CHANGES = "changes"
     CALENDAR = "calendar"
     DECLARED = "declared"
+    ACTED = "acted"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -84,6 +85,8 @@ class Verb(enum.StrEnum):
     MERGE = "merge"
     CHECK = "check"
     UPDATE = "update"
+    ACTION = "action"
+    MITIGATION = "mitigation"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 
@@ -284,6 +287,31 @@ class ChangesTold(msgspec.Struct, array_like=True, gc=False):
     changes: list[Change]
 
 
+class ActStep(enum.StrEnum):
+    """How far a worker is with a run of an action."""
+
+    STARTED = "started"
+    ENDED = "ended"
+    LOOKED = "looked"
+
+
+class Acted(msgspec.Struct, array_like=True, gc=False):
+    """A worker says of a run that it begins it, how it ended, or what is seen of it afterwards.
+
+    `token` is the worker's own for this run. `ok`: it was done, or it helped. `unsure`: it was sent, and nobody knows.
+    `text` is what the other side said, without secrets.
+    """
+
+    run: str
+    token: str
+    step: ActStep
+    incident: str = ""
+    ok: bool = False
+    unsure: bool = False
+    text: str = ""
+    took: Millis = 0
+
+
 Body: TypeAlias = (
     Events
     | Command
@@ -296,6 +324,7 @@ Body: TypeAlias = (
     | CalendarRead
     | Declared
     | ChangesTold
+    | Acted
 )
 
 

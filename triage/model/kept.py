@@ -133,6 +133,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
     `changed` is the change just before it that is nearest, as a phrase.
     `next_update` is when the next status update was promised; see `triage.updates`.
+    `runs` are the runs of actions, oldest first.
     """
 
     key: str
@@ -203,6 +204,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     threads: tuple[Thread, ...] = ()
     changed: str = ""
     next_update: Millis | None = None
+    runs: tuple[str, ...] = ()
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -12,6 +12,7 @@ import msgspec
 
 from triage.model import Event, Kind, Millis, Severity
 from triage.rulebook import intervals, words
+from triage.rulebook.actions import Action
 from triage.rulebook.checks import Check
 from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
@@ -114,6 +115,7 @@ class Rulebook:
         quiet: QuietRules,
         checks: Mapping[str, Check],
         updates: UpdateRules,
+        actions: Mapping[str, Action],
         meanings: Mapping[Severity, Meaning],
     ) -> None:
         self.digest = digest
@@ -135,6 +137,7 @@ class Rulebook:
         self.quiet = quiet
         self.checks = checks
         self.updates = updates
+        self.actions = actions
         self.meanings = meanings
         self._watched = watched_names(rules)
         self._index = Index(rules)

@@ -8,6 +8,7 @@ import msgspec
 
 from triage.model import rules_digest
 from triage.rulebook import lint, meanings
+from triage.rulebook.actions import compile_actions
 from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
 from triage.rulebook.checks import compile_checks
@@ -32,6 +33,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     catalogue = compile_catalogue(parts, problems, adapters)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
     checks = compile_checks(parts, catalogue.policies, problems)
+    actions = compile_actions(parts, catalogue.people, catalogue.teams, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
     updates = compile_updates(parts, catalogue.services, catalogue.people, problems)
     if errors_of(problems):
@@ -59,6 +61,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         quiet=quiet,
         checks=checks.checks,
         updates=updates,
+        actions=actions,
         meanings=meanings.read(files),
     )
 

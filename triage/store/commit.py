@@ -13,8 +13,9 @@ from typing import Any, Final, cast
 
 import redis
 
-from triage.memory import EFFECT, INCIDENT, Changes
+from triage.memory import ACTION, EFFECT, INCIDENT, Changes
 from triage.model import ENDED, Effect, Incident
+from triage.run import Run
 from triage.store import keys
 from triage.store.memory import ENCODER, field_of
 
@@ -151,18 +152,19 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
             pipe.execute_command("SADD", keys.members(incident), *joined)
         if left:
             pipe.srem(keys.members(incident), *left)
-    incidents, effects = _changed(changes)
+    incidents, effects, runs = _changed(changes)
     _index_incidents(pipe, incidents)
     _index_effects(pipe, effects)
+    _index_runs(pipe, runs)
 
 
-def _changed(changes: Changes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the incidents and the effects that changed."""
-    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}}
+def _changed(changes: Changes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the incidents, the effects and the runs of actions that changed."""
+    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}, ACTION: {}}
     for (family, name), value in changes.puts.items():
         if family in found:
             found[family][name] = value
-    return found[INCIDENT], found[EFFECT]
+    return found[INCIDENT], found[EFFECT], found[ACTION]
 
 
 def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:
@@ -182,6 +184,15 @@ def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:
         for index in (keys.OPEN, keys.ALL, keys.NAMES):
             pipe.zrem(index, *forgotten)
         pipe.delete(*map(keys.members, forgotten), *map(keys.timeline, forgotten))
+
+
+def _index_runs(pipe: Any, changed: dict[str, Run | None]) -> None:
+    wanted = {name: run.asked_at for name, run in changed.items() if run is not None and run.wants_worker}
+    others = [name for name in changed if name not in wanted]
+    if wanted:
+        pipe.zadd(keys.ACTS, wanted)
+    if others:
+        pipe.zrem(keys.ACTS, *others)
 
 
 def _index_effects(pipe: Any, changed: dict[str, Effect | None]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import redis
 
 from triage.model import (
+    Acted,
     Body,
     CalendarRead,
     ChangesTold,
@@ -40,6 +41,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     ChangesTold: EntryKind.CHANGES,
     CalendarRead: EntryKind.CALENDAR,
     Declared: EntryKind.DECLARED,
+    Acted: EntryKind.ACTED,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -20,6 +20,7 @@ COMMITS: Final = PREFIX + "commits"
 DEAD_LETTERS: Final = PREFIX + "dead-letters"
 TIMERS: Final = PREFIX + "timers"
 DUE: Final = PREFIX + "due"
+ACTS: Final = PREFIX + "acts"
 CLAIMS: Final = PREFIX + "claims"
 OPEN: Final = PREFIX + "incidents:open"
 ALL: Final = PREFIX + "incidents:all"
@@ -55,6 +56,11 @@ def timeline(incident: str) -> str:
 def claim(effect: str) -> str:
     """Return the lease on one effect: the token of the worker that is delivering it."""
     return f"{PREFIX}claim:{effect}"
+
+
+def acting(run: str) -> str:
+    """Return the courtesy of the worker that is at a run of an action, so that others look elsewhere."""
+    return f"{PREFIX}acting:{run}"
 
 
 def reported(effect: str, token: str) -> str:
@@ -99,6 +105,8 @@ TABLE: Final = [
     (DEAD_LETTERS, "stream", "by entry id: bodies that could not be read, with the reason", "drain", "dead-letters"),
     (TIMERS, "sorted set", "timer name by due time (ms)", "drain", "drain, metrics"),
     (DUE, "sorted set", "effect id by due time (ms)", "drain", "deliver, sweeper"),
+    (ACTS, "sorted set", "runs of actions that want a worker, by when they were asked for (ms)", "drain", "actor"),
+    (acting("<run>"), "string", "token of the worker that is at that run; expires", "actor", "actor"),
     (CLAIMS, "hash", "effect id → how often it was claimed since its last result", "deliver", "deliver"),
     (claim("<effect>"), "string", "token of the worker that delivers it; expires", "deliver", "deliver, sweeper"),
     (

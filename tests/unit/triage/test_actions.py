@@ -1,0 +1,239 @@
+"""Actions: who may run which, that one run is one run, what is unknown pages people, and what is seen afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from tests.unit.triage.stage import FILES, Stage
+from triage.actions import APART, GRACE, TAKEN_WITHIN
+from triage.memory import ACTION
+from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Change, ChangesTold, Command, Verb
+from triage.run import Run, RunState
+
+ACTIONS = """
+actions:
+  rollback:
+    title: Roll back
+    services: [shop]
+    severities: [P0, P1]
+    who: [ana, ben]
+    parameters: {version: {pattern: 'v[0-9]+'}, count: {type: integer, default: "3"}}
+    request: {url: "https://deploy.example.org/{service}/{version}", json: {n: "{count}"}}
+    timeout: 20s
+    verify: {http: "https://shop.example.org/", after: 1m, every: 30s, within: 2m}
+  good:
+    title: Roll back to the last good one
+    parameters: {version: {default: "{last_known_good}"}}
+    request: {url: "https://deploy.example.org/{version}"}
+  restart:
+    title: Restart
+    request: {url: "https://deploy.example.org/restart"}
+"""
+
+
+def stage() -> Stage:
+    made = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    made.fires()
+    return made
+
+
+def ask(made: Stage, name: str = "rollback", by: str = "ana", *, confirm: bool = True, **more: str) -> Answer:
+    parameters = {"version": "v41"} if name == "rollback" else {}
+    data = {"action": name, "parameters": json.dumps(parameters), **more}
+    return made.answers[made.append(Command(Verb.ACTION, made.incident.key, by, "test", confirm=confirm, data=data))]
+
+
+def runs(made: Stage) -> list[Run]:
+    return [value for key, value in made.memory.values.items() if key[0] == ACTION and isinstance(value, Run)]
+
+
+def says(
+    made: Stage, step: ActStep, *, ok: bool = True, unsure: bool = False, text: str = "", token: str = "t"
+) -> None:
+    (run,) = runs(made)
+    made.append(Acted(run.id, token, step, run.incident, ok, unsure, text))
+
+
+def lines(made: Stage, what: str = "action") -> list[str]:
+    return [line.text for line in made.lines(made.incident.key) if line.what == what]
+
+
+def test_it_is_asked_back_and_a_dry_run_sends_nothing() -> None:
+    made = stage()
+    asked = ask(made, confirm=False)
+    assert (asked.ending, runs(made)) == ("asks", [])
+    assert 'POST https://deploy.example.org/shop/v41 with {"n": 3}' in asked.text
+    dry = ask(made, dry_run="yes")
+    assert (dry.ending, runs(made)) == ("done", [])
+    assert "nothing was sent" in dry.text
+    assert ask(made).ending == "done"
+    (run,) = runs(made)
+    assert (run.state, run.call.url, run.parameters) == (
+        RunState.ASKED,
+        "https://deploy.example.org/shop/v41",
+        {"version": "v41", "count": "3"},
+    )
+
+
+def test_what_may_not_be_run_is_refused_in_words() -> None:
+    made = stage()
+    assert "has no action “nope”" in ask(made, "nope").text
+    assert "eve may not run rollback" in ask(made, by="eve").text
+    assert "does not match" in ask(made, parameters='{"version": "latest"}').text
+    assert "takes no more" in ask(made, parameters='{"version": "v1", "more": "1"}').text
+    assert "version: say it" in ask(made, parameters="{}").text
+    assert "last good" in ask(made, "good").text
+    other = stage()
+    other.fires(service="search")
+    search = next(one for one in other.incidents if one.service == "search")
+    data = {"action": "rollback", "parameters": '{"version": "v1"}'}
+    answer = other.answers[other.append(Command(Verb.ACTION, search.key, "ana", "test", confirm=True, data=data))]
+    assert "rollback is for shop, not for search" in answer.text
+    assert runs(made) == runs(other) == []
+
+
+def test_two_people_who_press_at_once_run_it_once() -> None:
+    made = stage()
+    assert ask(made).ending == "done"
+    second = ask(made, by="ben")
+    assert (second.ending, "ana runs it already" in second.text) == ("refused", True)
+    says(made, ActStep.STARTED)
+    says(made, ActStep.ENDED, text="HTTP 200")
+    second = ask(made, by="ben")
+    assert (second.ending, "ana ran it" in second.text) == ("refused", True)
+    made.advance(APART)
+    assert ask(made, by="ben").ending == "done"
+    assert len(runs(made)) == 2
+
+
+def test_only_the_worker_that_was_first_is_heard() -> None:
+    made = stage()
+    ask(made)
+    says(made, ActStep.STARTED, token="first")
+    says(made, ActStep.STARTED, token="second")
+    says(made, ActStep.ENDED, token="second", text="HTTP 200")
+    (run,) = runs(made)
+    assert (run.token, run.state) == ("first", RunState.STARTED)
+    says(made, ActStep.ENDED, token="first", text="HTTP 200: rolled back")
+    (run,) = runs(made)
+    assert (run.state, run.output) == (RunState.DONE, "HTTP 200: rolled back")
+    assert "rollback done: HTTP 200: rolled back" in lines(made)
+
+
+def test_a_run_without_an_end_is_unknown_is_never_run_again_and_pages_the_responders() -> None:
+    made = stage()
+    made.command(Verb.ACKNOWLEDGE, made.incident.key, "ben")
+    ask(made)
+    says(made, ActStep.STARTED)
+    before = len(made.pages)
+    made.advance(20 * SECOND + GRACE - 1)
+    assert len(made.pages) == before
+    made.advance(1)
+    (run,) = runs(made)
+    assert (run.state, run.wants_worker) == (RunState.UNKNOWN, False)
+    assert sorted(page.person for page in made.pages[before:]) == ["ana", "ben"]
+    assert "rollback may or may not have been done" in made.pages[-1].facts["why"]
+    made.minutes(30)
+    assert [one.state for one in runs(made)] == [RunState.UNKNOWN]
+    says(made, ActStep.STARTED, token="another")
+    assert runs(made)[0].token == "t"
+    says(made, ActStep.ENDED, text="HTTP 200")
+    assert runs(made)[0].state is RunState.DONE
+    assert any("known late" in line for line in lines(made))
+
+
+def test_an_answer_that_did_not_come_is_unknown_at_once() -> None:
+    made = stage()
+    ask(made, "restart", by="admin")
+    says(made, ActStep.STARTED)
+    before = len(made.pages)
+    says(made, ActStep.ENDED, ok=False, unsure=True, text="no answer came")
+    assert runs(made)[0].state is RunState.UNKNOWN
+    assert [page.person for page in made.pages[before:]] == ["eve"], "nobody has it, so the last resort is paged"
+
+
+def test_a_run_that_no_worker_takes_is_not_run_later() -> None:
+    made = stage()
+    ask(made)
+    made.advance(TAKEN_WITHIN)
+    (run,) = runs(made)
+    assert (run.state, run.wants_worker) == (RunState.EXPIRED, False)
+    says(made, ActStep.STARTED)
+    assert runs(made)[0].state is RunState.EXPIRED
+    assert ("ana", "rollback was not run") in made.told
+
+
+def test_a_failure_is_told_to_whoever_asked() -> None:
+    made = stage()
+    ask(made)
+    says(made, ActStep.STARTED)
+    says(made, ActStep.ENDED, ok=False, text="HTTP 409: busy")
+    assert runs(made)[0].state is RunState.FAILED
+    assert ("ana", "rollback failed") in made.told
+    made.minutes(30)
+    assert not runs(made)[0].looking, "what failed is not verified"
+
+
+def test_it_is_looked_at_until_it_helped() -> None:
+    made = stage()
+    ask(made)
+    says(made, ActStep.STARTED)
+    says(made, ActStep.ENDED, text="HTTP 200")
+    assert not runs(made)[0].looking
+    made.advance(MINUTE)
+    assert runs(made)[0].wants_worker
+    says(made, ActStep.LOOKED, ok=False, text="HTTP 500")
+    assert not runs(made)[0].looking
+    made.advance(30 * SECOND)
+    assert runs(made)[0].looking
+    says(made, ActStep.LOOKED, text="HTTP 200")
+    assert (runs(made)[0].helped, runs(made)[0].looking) == (True, False)
+    assert "rollback helped: HTTP 200" in lines(made)
+
+
+def test_what_did_not_help_in_time_is_said_whether_or_not_anybody_looked() -> None:
+    for looks in (True, False):
+        made = stage()
+        ask(made)
+        says(made, ActStep.STARTED)
+        says(made, ActStep.ENDED, text="HTTP 200")
+        for _ in range(10):
+            made.advance(30 * SECOND)
+            if looks and runs(made)[0].looking:
+                says(made, ActStep.LOOKED, ok=False, text="HTTP 500")
+        assert runs(made)[0].helped is False
+        assert any("did not help within 2m" in line for line in lines(made))
+        assert ("ana", "rollback did not help") in made.told
+
+
+def test_the_last_known_good_version_is_filled_in_where_it_is_known() -> None:
+    made = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    made.append(ChangesTold("deploys", [Change("shop", "deploy", "", version="v40", verified=True)]))
+    made.minutes(5)
+    made.append(ChangesTold("deploys", [Change("shop", "deploy", "", version="v41")]))
+    made.fires()
+    assert ask(made, "good").ending == "done"
+    (run,) = runs(made)
+    assert (run.call.url, run.parameters) == ("https://deploy.example.org/v40", {"version": "v40"})
+
+
+def test_what_is_done_elsewhere_is_noted() -> None:
+    made = stage()
+
+    def note(**data: str) -> Answer:
+        return made.answers[made.append(Command(Verb.MITIGATION, made.incident.key, "ana", "test", data=data))]
+
+    assert note(what="hotfix", commit="1f2e3d4", pr="812").ending == "done"
+    assert lines(made, "mitigation") == ["hotfix commit 1f2e3d4, pr 812"]
+    assert note(what="magic", version="v1").ending == "refused"
+    assert note(what="rollback").ending == "refused"
+    assert note(what="rollback", version="two words").ending == "refused"
+
+
+def test_a_run_is_kept_as_it_is() -> None:
+    made = stage()
+    ask(made)
+    (run,) = runs(made)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(run), type=Run) == run
