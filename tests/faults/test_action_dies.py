@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -43,9 +44,9 @@ from workers import actor as actor_module
 from workers.actor import Actor
 from workers.drain import Drain
 from workers.outbound import allow
-from workers.run import wall_clock
 
 START: Millis = 1_772_445_600_000
+ROOT = Path(__file__).parents[2]
 FILES = {
     "severity.yaml": "rules: [{name: down, matchers: ['service=\"shop\"'], severity: P0}]\n",
     "oncall.yaml": (
@@ -58,9 +59,9 @@ FILES = {
 class Scene:
     """A shop that is down, whose rollback ana asked for."""
 
-    def __init__(self, url: str, now: Millis = START, place: str = "https://deploy.example.org/") -> None:
+    def __init__(self, url: str, place: str = "https://deploy.example.org/") -> None:
         self.url = url
-        self.now = now
+        self.now = START
         actions_yaml = f"actions: {{rollback: {{title: Roll back, request: {{url: '{place}'}}}}}}\n"
         files = {**FILES, "actions.yaml": actions_yaml}
         self.client = self.connect()
@@ -236,12 +237,12 @@ def test_a_worker_that_does_not_wait_for_started_makes_two_calls(quick_store: st
 
 PROCESS = """
 import sys, threading
-from triage.store.client import connect
+from tests.faults.dying import Fate, dying_client
 from workers.actor import Actor
 from workers.outbound import allow
-from workers.run import wall_clock
 allow(["127.0.0.0/8"])
-Actor(connect(sys.argv[1]), wall_clock, lambda _: None).run(threading.Event())
+clock = lambda: int(sys.argv[2])
+Actor(dying_client(sys.argv[1], Fate(), clock), clock, lambda _: None).run(threading.Event())
 """
 
 
@@ -251,8 +252,8 @@ def test_a_worker_that_is_killed_in_the_middle_of_the_call_leaves_it_unknown_and
     held = threading.Event()
     service = Provider(status=200, held=held)
     with serving(service) as port:
-        scene = Scene(quick_store, wall_clock(), f"http://127.0.0.1:{port}/")
-        worker = subprocess.Popen([sys.executable, "-c", PROCESS, quick_store])
+        scene = Scene(quick_store, f"http://127.0.0.1:{port}/")
+        worker = subprocess.Popen([sys.executable, "-c", PROCESS, quick_store, str(scene.now)], cwd=ROOT)
         try:
             with scene.draining():
                 wait_for(lambda: service.got)
@@ -260,7 +261,6 @@ def test_a_worker_that_is_killed_in_the_middle_of_the_call_leaves_it_unknown_and
             worker.kill()
             worker.wait()
         assert scene.run.state is RunState.STARTED
-        scene.now = wall_clock()
         allow(["127.0.0.0/8"])
         scene.go_on()
         allow([])
