@@ -18,6 +18,7 @@ from desk import (
     commanding,
     declaring,
     guides,
+    mattermost,
     oncall,
     openapi,
     people,
@@ -26,6 +27,7 @@ from desk import (
     repeating,
     silences,
     slack,
+    slack_rooms,
     tokens,
     updating,
     verbs,
@@ -78,6 +80,8 @@ def add_routes(app: web.Application, desk: Desk) -> Office:
     app.router.add_get(f"{BASE}/openapi.json", _describe(described))
     app.router.add_route("*", BASE + "/{rest:.*}", _lost)
     slack.add_routes(app, desk)
+    slack_rooms.Rooms(desk).add_routes(app)
+    mattermost.add_routes(app, desk)
     views.add_routes(app, office, EVERY_ROUTE)
     return office
 

@@ -32,7 +32,8 @@ class Settings:
     `roles`: name → role, responder where none is given. `audit_ms`: how long the audit log is kept.
     `lookup` finds the secrets `${NAME}` of contact methods, with which a phone company signs what it sends.
     `slack_people`: Slack member ID → name; `slack_secret` is what Slack signs presses of buttons with ("": none are
-    taken), `slack_api` where its API is.
+    taken), `slack_api` where its API is, `slack_bot_token` posts answers in rooms. `mattermost_people`: user name →
+    name; `mattermost_tokens` come with commands from there.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +51,9 @@ class Settings:
     slack_people: Mapping[str, str] = field(default_factory=dict)
     slack_secret: str = ""
     slack_api: str = "https://slack.com/api"
+    slack_bot_token: str = ""
+    mattermost_people: Mapping[str, str] = field(default_factory=dict)
+    mattermost_tokens: tuple[str, ...] = ()
 
     def role_of(self, name: str) -> Role:
         """Return the role of whoever has one of `tokens`."""

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 import desk.application
-from desk import slack
+from desk import slack_rooms
 from desk.context import Desk
 from desk.context import Settings as DeskSettings
 from desk.slack_socket import Socket
@@ -123,6 +123,7 @@ class Receiver:
         self.silencers: dict[str, Silencer] = {}
         self.roles: dict[str, Role] = {}
         self.slack_people: dict[str, str] = {}
+        self.mattermost_people: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         """Name → SHA-256 of the token of everybody who may act: the people of the rules in force, and the admin."""
         self.stop = asyncio.Event()
@@ -137,6 +138,8 @@ class Receiver:
         self.tokens.update(people | own)
         self.roles.clear()
         self.roles.update({name: person.role for name, person in rulebook.people.items()} | {ADMIN: Role.ADMIN})
+        self.mattermost_people.clear()
+        self.mattermost_people.update({p.mattermost: name for name, p in rulebook.people.items() if p.mattermost})
         self.slack_people.clear()
         self.slack_people.update({one.slack: name for name, one in rulebook.people.items() if one.slack})
         self.silencers.clear()
@@ -174,6 +177,9 @@ class Receiver:
                 slack_people=self.slack_people,
                 slack_secret=settings.slack_signing_secret,
                 slack_api=settings.slack_api_url,
+                slack_bot_token=settings.slack_bot_token,
+                mattermost_people=self.mattermost_people,
+                mattermost_tokens=tuple(filter(None, settings.mattermost_tokens.split(","))),
                 link_secret=starting.link_secret(settings.storage_path, settings.web_link_secret),
                 lookup=environment.lookup,
             ),
@@ -213,8 +219,8 @@ class Receiver:
 
     def _slack(self) -> Socket:
         """Return the connection over which Slack tells of presses."""
-        settings, mine = self.settings, self.desk()
-        return Socket(settings.slack_app_token, settings.slack_api_url, partial(slack.take_envelope, mine))
+        take = partial(slack_rooms.take_envelope, slack_rooms.Rooms(self.desk()))
+        return Socket(self.settings.slack_app_token, self.settings.slack_api_url, take)
 
     def hear_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, read the rules again on SIGHUP."""

@@ -350,6 +350,22 @@ class Settings:
         secret=True,
         shown="(none)",
     )
+    slack_bot_token: str = _setting(
+        "slack.bot-token",
+        "",
+        "Slack bot token (xoxb-…), with which answers in incident rooms are posted.",
+        scope=frozenset({SERVE}),
+        secret=True,
+        shown="(none)",
+    )
+    mattermost_tokens: str = _setting(
+        "mattermost.tokens",
+        "",
+        "Tokens of Mattermost's slash command and outgoing webhooks, separated by commas.",
+        scope=frozenset({SERVE}),
+        secret=True,
+        shown="(none)",
+    )
     slack_signing_secret: str = _setting(
         "slack.signing-secret",
         "",

@@ -20,8 +20,9 @@ NOTE_MAX: Final = 4_000
 IMPACT_MAX: Final = 500
 ETA_MAX: Final[Millis] = 30 * DAY
 LINKS_MAX: Final = 50
-NOTES: Final = ("note", "finding", "hypothesis")
-"""Kinds of notes: what happened, what was seen, and what is believed until it is seen."""
+CHAT: Final = "chat"
+NOTES: Final = ("note", "finding", "hypothesis", CHAT)
+"""Kinds of notes: what happened, what was seen, what is believed until it is seen, and what was said in the room."""
 
 
 def note(scene: Scene, incident: Incident, command: Command) -> Answer:
@@ -34,7 +35,7 @@ def note(scene: Scene, incident: Incident, command: Command) -> Answer:
         return Answer(REFUSED, f"a {kind} needs text")
     if len(text) > NOTE_MAX:
         text = f"{text[:NOTE_MAX]}… (cut at {NOTE_MAX} characters)"
-    scene.line(incident, kind, text, by=command.by)
+    scene.line(incident, kind, text, by=command.by, minor=kind == CHAT)
     return Answer(DONE, "noted")
 
 

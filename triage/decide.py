@@ -22,6 +22,7 @@ from triage import (
     ledger,
     overrides,
     reloads,
+    rooms,
     silences,
     telling,
     threads,
@@ -152,6 +153,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
         _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
+    if roomed := rooms.behind(draft.changes, rulebook):
+        _guarded(scene, "an incident's room", lambda inner: rooms.follow(inner, roomed))
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import own_steps, paging, telling, threads
+from triage import own_steps, paging, rooms, telling, threads
 from triage.memory import EFFECT, HANDED
 from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
 from triage.retries import next_attempt
@@ -36,6 +36,9 @@ def report(scene: Scene, result: Result) -> None:
     incident = _incident(scene, effect)
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
+    if effect.kind is EffectKind.ROOM:
+        rooms.kept(scene, incident, effect, result)
+        return
     if effect.kind is EffectKind.UPDATE:
         threads.updated(scene, incident, effect, result)
         return

@@ -28,6 +28,7 @@ from triage.model import (
     Meta,
     Millis,
     Overrides,
+    Place,
     Rules,
 )
 from triage.roster import Heartbeat, Roster
@@ -62,6 +63,7 @@ TRAY: Final = "tray"
 CHANGED: Final = "changed"
 RECORDED: Final = "recorded"
 UPDATES: Final = "updates"
+PLACE: Final = "place"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -91,6 +93,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     CHANGED: Record,
     RECORDED: Recorded,
     UPDATES: StatusUpdates,
+    PLACE: Place,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

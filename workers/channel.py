@@ -31,7 +31,8 @@ class Message(msgspec.Struct, frozen=True):
     none). `answer_url` is the link that acknowledges this page, where `number` is to be tapped; both "" without one.
     `taken_by` is who has the incident, or "". `thread` is the receipt of the incident's first message by this contact
     method: the one to reply to, or to change where this is an update; "" where there is none. `word` is what a
-    button sends to `<answer_url>/tap` to acknowledge.
+    button sends to `<answer_url>/tap` to acknowledge. Where it is for the incident's
+    room (`workers.chatroom`), `room` is its name, `invite` whom to invite, `ends` whether the room is archived.
     """
 
     id: str
@@ -49,6 +50,9 @@ class Message(msgspec.Struct, frozen=True):
     taken_by: str = ""
     thread: str = ""
     word: str = ""
+    room: str = ""
+    invite: tuple[str, ...] = ()
+    ends: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):

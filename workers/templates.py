@@ -22,8 +22,8 @@ from triage.store import keys
 FOLDER: Final = "templates/"
 SUFFIX: Final = ".txt"
 DEFAULT: Final = "default"
-KINDS: Final = tuple(kind.value for kind in EffectKind if kind is not EffectKind.UPDATE)
-"""Kinds of messages that can be worded; an update is worded as the page that it changes."""
+KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in (EffectKind.UPDATE, EffectKind.ROOM))
+"""Kinds of messages that can be worded; an update is worded as the page that it changes, a room is ours."""
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
     "acked_by", "text", "late", "changed", "flapping",

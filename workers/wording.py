@@ -116,6 +116,9 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         number=number,
         taken_by=clean(facts.get("acked_by", ""), LINE_MAX),
         thread=facts.get("thread", ""),
+        room=facts.get("room", ""),
+        invite=tuple(filter(None, facts.get("invite", "").split(","))),
+        ends=bool(facts.get("archive")),
         word=links.word_of(link_secret, effect.id) if token else "",
     )
 
@@ -130,8 +133,8 @@ def _asks(effect: Effect) -> bool:
 def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
     parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
-    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE):
-        parts.insert(0, f"{effect.severity}")
+    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM):
+        parts.insert(0, facts.get("severity") or f"{effect.severity}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")
     if again:
@@ -175,6 +178,9 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
         ("Runbook", _runbook(facts, link)),
         ("Why you", clean(facts.get("why", ""), LINE_MAX)),
         ("Incident", f"{incident} ({phase})" if incident and phase else incident),
+        ("Impact", clean(facts.get("impact", ""), LINE_MAX)),
+        ("Over by", time_of(facts.get("eta", ""))),
+        ("Responders", clean(facts.get("responders", ""), LINE_MAX)),
         ("Taken by", clean(facts.get("acked_by", ""), LINE_MAX)),
         ("Link", link),
     ]

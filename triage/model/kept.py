@@ -109,6 +109,29 @@ class Thread(msgspec.Struct, array_like=True, frozen=True, gc=False):
     update: str = ""
 
 
+class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The room of an incident in a chat service (`triage.rooms`).
+
+    `target` is the service as rooms.yaml has it, `place` what it calls the room and its status (`<room>:<message>`), ""
+    before it is there. `shown` is what it shows of the incident, `effect` the id of the effect that changes it now,
+    or "". `archive` is the phase that ends it, `invite` whom the rule invites.
+    """
+
+    target: str
+    name: str
+    place: str = ""
+    shown: str = ""
+    effect: str = ""
+    archive: str = "closed"
+    invite: tuple[str, ...] = ()
+
+
+class Place(msgspec.Struct, array_like=True, gc=False):
+    """Whose room it is: kept by `<service>:<room>`, for what is said there."""
+
+    incident: str
+
+
 class Incident(msgspec.Struct, array_like=True, gc=False):
     """What people respond to.
 
@@ -205,6 +228,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     changed: str = ""
     next_update: Millis | None = None
     runs: tuple[str, ...] = ()
+    room: Room | None = None
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -216,13 +240,14 @@ class Group(msgspec.Struct, array_like=True, gc=False):
 class EffectKind(enum.StrEnum):
     """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care.
 
-    An update changes a message that was sent before, and disturbs nobody.
+    An update changes a message that was sent before, and disturbs nobody; a room is where responders meet.
     """
 
     PAGE = "page"
     NOTIFICATION = "notification"
     OPERATOR = "operator"
     UPDATE = "update"
+    ROOM = "room"
 
 
 class Effect(msgspec.Struct, array_like=True, gc=False):

@@ -20,6 +20,7 @@ from triage.rulebook.intervals import Piece
 from triage.rulebook.meanings import Meaning
 from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
+from triage.rulebook.rooms import RoomRule
 from triage.rulebook.rule import Index, Rule
 from triage.rulebook.types import (
     REPORT,
@@ -116,6 +117,7 @@ class Rulebook:
         checks: Mapping[str, Check],
         updates: UpdateRules,
         actions: Mapping[str, Action],
+        rooms: tuple[RoomRule, ...] = (),
         meanings: Mapping[Severity, Meaning],
     ) -> None:
         self.digest = digest
@@ -138,6 +140,7 @@ class Rulebook:
         self.checks = checks
         self.updates = updates
         self.actions = actions
+        self.rooms = rooms
         self.meanings = meanings
         self._watched = watched_names(rules)
         self._index = Index(rules)

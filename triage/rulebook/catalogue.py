@@ -84,7 +84,16 @@ class _Compiler:
             display, quiet = person.name or name, rotations.quiet(name, person)
             methods, high, low = contacts.read(part, ("people", name), person, self.problems)
             self.found.people[name] = Person(
-                name, display, methods, sha256, *quiet, high=high, low=low, role=Role(person.role), slack=person.slack
+                name,
+                display,
+                methods,
+                sha256,
+                *quiet,
+                high=high,
+                low=low,
+                role=Role(person.role),
+                slack=person.slack,
+                mattermost=person.mattermost,
             )
             self._member(part, name, person.slack)
         for name, people in shape.teams.items():

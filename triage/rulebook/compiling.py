@@ -16,6 +16,7 @@ from triage.rulebook.heartbeats import compile_heartbeats
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
 from triage.rulebook.quiet import compile_quiet
 from triage.rulebook.reading import read_folder, team_of
+from triage.rulebook.rooms import compile_rooms
 from triage.rulebook.rules import compile_severities
 from triage.rulebook.types import Policy
 from triage.rulebook.updates import compile_updates
@@ -32,6 +33,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     severities = compile_severities(parts, problems)
     catalogue = compile_catalogue(parts, problems, adapters)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
+    rooms = compile_rooms(parts, catalogue.services, catalogue.people, problems)
     checks = compile_checks(parts, catalogue.policies, problems)
     actions = compile_actions(parts, catalogue.people, catalogue.teams, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
@@ -62,6 +64,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         checks=checks.checks,
         updates=updates,
         actions=actions,
+        rooms=rooms,
         meanings=meanings.read(files),
     )
 

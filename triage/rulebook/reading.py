@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import actions, checks, heartbeats, quiet, shapes, updates, yaml
+from triage.rulebook import actions, checks, heartbeats, quiet, rooms, shapes, updates, yaml
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -28,6 +28,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "checks.yaml": checks.ChecksFile,
     "updates.yaml": updates.UpdatesFile,
     "actions.yaml": actions.ActionsFile,
+    "rooms.yaml": rooms.RoomsFile,
 }
 TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "severity.yaml": shapes.TeamSeverityFile,

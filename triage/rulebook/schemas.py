@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import actions, cases, checks, heartbeats, quiet, shapes, updates
+from triage.rulebook import actions, cases, checks, heartbeats, quiet, rooms, shapes, updates
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -17,6 +17,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "checks.schema.json": checks.ChecksFile,
     "updates.schema.json": updates.UpdatesFile,
     "actions.schema.json": actions.ActionsFile,
+    "rooms.schema.json": rooms.RoomsFile,
     "tests.schema.json": cases.CasesFile,
 }
 

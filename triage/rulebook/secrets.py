@@ -59,7 +59,7 @@ def _literal_secret(url: str) -> bool:
     password = user.partition(":")[2] if at else ""
     if password and "${" not in password:
         return True
-    if parts.scheme == "slack+bot" and at and "${" not in user:
+    if parts.scheme in ("slack+bot", "slack+room", "mattermost+room") and at and "${" not in user:
         return True
     if parts.scheme.startswith("webhook") and parts.fragment and "${" not in parts.fragment:
         return True

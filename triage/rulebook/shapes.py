@@ -252,6 +252,7 @@ class PersonShape(Shape):
         "responder", description="What they may do by that token: look; act on incidents; run Tocsin."
     )
     slack: Text = Field("", description="Their member ID in Slack, like U012AB3CD: their presses of buttons count.")
+    mattermost: Text = Field("", description="Their user name in Mattermost: what they say in rooms counts.")
     time_zone: str = Field("", description="Where they are, like Europe/Berlin; quiet_hours and the check go by it.")
     quiet_hours: list[Hours] = Field(default_factory=list, description="When notifications wait; pages never do.")
 

@@ -104,7 +104,7 @@ class Person(msgspec.Struct, frozen=True):
     theirs, or "". `quiet` are the hours at which only pages reach them. `high` is how pages come, soonest first; empty:
     by the first method, and by the next one at once where that fails. `low` are the methods of what wakes nobody;
     empty: the first one. `role` is what they may do by that token. `slack` is their member ID there
-    (U…), by which presses of buttons are theirs.
+    (U…), `mattermost` their user name, by which presses of buttons and words in rooms are theirs.
     """
 
     name: str
@@ -117,6 +117,7 @@ class Person(msgspec.Struct, frozen=True):
     low: tuple[int, ...] = ()
     role: Role = Role.RESPONDER
     slack: str = ""
+    mattermost: str = ""
 
 
 class Rotation(msgspec.Struct, frozen=True):

@@ -1,0 +1,178 @@
+"""What people say in an incident's room: commands and lines of the timeline, from Slack and from Mattermost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+
+from desk import mattermost, slack_rooms
+from desk.slack_socket import Socket
+from tests.store.desk_support import DOWN, NOW, Town, town
+from tests.store.test_desk_slack import SECRET, incident, until
+from tests.unit.workers.slack_server import APP, BOT, Room, Slack, serving
+from triage.memory import PLACE
+from triage.model import Phase, Place, Severity
+from triage.model.roles import Role
+from triage.store import keys, queries
+
+ROOM = "C0ROOM"
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Iterator[Slack]:
+    with serving(Slack()) as one:
+        yield one
+
+
+@pytest.fixture
+async def here(redis_url: str, workspace: Slack) -> AsyncIterator[Town]:
+    workspace.rooms = {ROOM: Room("inc-room")}
+    settings: dict[str, Any] = {
+        "slack_secret": SECRET,
+        "slack_api": workspace.api[:-1],
+        "slack_bot_token": BOT,
+        "slack_people": {"U0ANA": "ana", "U0BEN": "ben"},
+        "mattermost_people": {"ana": "ana", "ben": "ben"},
+        "mattermost_tokens": ("token-1", "token-2"),
+    }
+    async with town(redis_url, **settings, roles={"admin": Role.ADMIN, "ben": Role.VIEWER}) as one:
+        await one.send(DOWN)
+        key = (await incident(one)).key
+        for place in (f"slack:{ROOM}", "mattermost:chan1"):
+            await cast("Any", one.client).hset(keys.family(PLACE), place, msgspec.msgpack.encode(Place(key)))
+        async with one.draining():
+            yield one
+
+
+def event(text: str, user: str = "U0ANA", place: str = ROOM, number: int = 1, **more: Any) -> dict[str, Any]:
+    said = {"type": "message", "channel": place, "user": user, "text": text, "ts": "1700000000.000100", **more}
+    return {"type": "event_callback", "event_id": f"Ev{number}", "event": said}
+
+
+async def post(here: Town, payload: Any, secret: str = SECRET) -> tuple[int, str]:
+    raw = json.dumps(payload).encode()
+    at = NOW // 1_000
+    mark = hmac.new(secret.encode(), f"v0:{at}:".encode() + raw, hashlib.sha256).hexdigest()
+    headers = {"X-Slack-Request-Timestamp": str(at), "X-Slack-Signature": f"v0={mark}"}
+    async with here.session.post(here.url + slack_rooms.PATH, data=raw, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def say(here: Town, workspace: Slack, text: str, user: str = "U0ANA", **more: Any) -> str:
+    """Say something in the room, and return what is answered there, in the thread of it."""
+    before = len(workspace.rooms[ROOM].messages)
+    assert (await post(here, event(text, user, number=hash((text, user)), **more)))[0] == 200
+    answers = workspace.rooms[ROOM].messages[before:]
+    assert all(one["thread_ts"] == "1700000000.000100" for one in answers)
+    return " ".join(one["text"] for one in answers)
+
+
+async def lines(here: Town, what: str) -> list[tuple[str, str]]:
+    found = (await queries.timeline(here.client, (await incident(here)).key)).items
+    return [(line.by, line.text) for line in found if line.what == what]
+
+
+async def test_commands_do_what_they_do_elsewhere_and_are_answered(here: Town, workspace: Slack) -> None:
+    assert await say(here, workspace, "!ack") == "ana has it"
+    assert await say(here, workspace, "!severity p2 a workaround exists") == "lowered from P0 to P2"
+    assert await say(here, workspace, "!note the database is full") == "noted"
+    assert "sent to" in await say(here, workspace, "!update Identified the disk is full")
+    assert await say(here, workspace, "!page ada please look") == "ada is paged"
+    assert await say(here, workspace, "!runbook") == "no rule names a runbook for this incident"
+    assert "Say !resolve yes to mean it." in await say(here, workspace, "!resolve")
+    assert await say(here, workspace, "!resolve yes disk cleared") == "resolved"
+    one = await incident(here)
+    assert (one.acked_by, one.severity, one.phase) == ("ana", Severity.P2, Phase.RESOLVED)
+    assert await lines(here, "note") == [("ana", "the database is full")]
+
+
+async def test_what_is_said_is_kept_whoever_says_it(here: Town, workspace: Slack) -> None:
+    assert await say(here, workspace, "I see &lt;errors&gt; &amp; more") == ""
+    assert await say(here, workspace, "me too", user="U0EVE") == ""
+    assert sorted(await lines(here, "chat")) == [("ana", "I see <errors> & more"), ("slack:U0EVE", "me too")]
+
+
+async def test_commands_are_taken_from_those_who_may(here: Town, workspace: Slack) -> None:
+    assert "you are not known" in await say(here, workspace, "!ack", user="U0EVE")
+    assert "ben (viewer) needs the scope respond" in await say(here, workspace, "!ack", user="U0BEN")
+    assert (await incident(here)).acked_by == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("!help", "Commands: !ack"),
+        ("!explode", "Commands: !ack"),
+        ("!severity high", "say !severity P0 to P4"),
+        ("!note", "say !note and the text"),
+        ("!update soon better", "one of investigating, identified, monitoring, resolved"),
+        ("!update identified", "one of investigating, identified, monitoring, resolved"),
+        ("!page", "say !page and whom"),
+        ("!page nobody", "knows nobody called “nobody”"),
+        ("!snooze soon", "soon"),
+    ],
+)
+async def test_what_cannot_be_done_says_what_to_say(here: Town, workspace: Slack, text: str, answer: str) -> None:
+    assert answer in await say(here, workspace, text)
+
+
+async def test_bots_edits_other_channels_and_repeats_are_not_heard(here: Town, workspace: Slack) -> None:
+    others = ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"user": ""}, {"type": "reaction_added"})
+    for number, more in enumerate(others):
+        await post(here, {**event("!ack", number=number), "event": {**event("!ack")["event"], **more}})
+    await post(here, event("!ack", place="C0OTHER", number=10))
+    for _ in range(2):
+        await post(here, event("only once", number=11))
+    assert (await incident(here)).acked_by == ""
+    assert await lines(here, "chat") == [("ana", "only once")]
+
+
+async def test_slack_s_question_is_answered_and_strangers_are_not_heard(here: Town) -> None:
+    assert await post(here, {"type": "url_verification", "challenge": "abc"}) == (200, "abc")
+    assert (await post(here, event("!ack"), secret="other"))[0] == 401
+    assert (await incident(here)).acked_by == ""
+
+
+async def test_a_room_is_heard_by_socket_mode_too(here: Town, workspace: Slack) -> None:
+    before = len(workspace.sockets)
+    take = partial(slack_rooms.take_envelope, slack_rooms.Rooms(here.desk))
+    task = asyncio.create_task(Socket(APP, workspace.api[:-1], take).watch())
+    await until(lambda: len(workspace.sockets) > before)
+    workspace.push("events_api", event("!ack", number=20), "e20")
+    await until(lambda: any(one["envelope_id"] == "e20" for one in workspace.acked))
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert (await incident(here)).acked_by == "ana"
+
+
+async def ask(here: Town, text: str, **more: str) -> tuple[int, Any]:
+    """Say something in Mattermost as it brings a slash command."""
+    fields = {"token": "token-2", "channel_id": "chan1", "user_name": "ana", "command": "/tocsin", "text": text, **more}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with here.session.post(here.url + mattermost.PATH, data=urlencode(fields), headers=headers) as answer:
+        return answer.status, await answer.json() if answer.status == 200 else await answer.text()
+
+
+async def test_a_slash_command_of_mattermost_is_a_command(here: Town) -> None:
+    assert await ask(here, "ack") == (200, {"response_type": "in_channel", "text": "`ana has it`"})
+    status, answer = await ask(here, "ack", channel_id="elsewhere")
+    assert (status, answer["response_type"]) == (200, "ephemeral")
+    assert "you are not known" in (await ask(here, "ack", user_name="eve"))[1]["text"]
+    assert (await ask(here, "ack", token="other"))[0] == 401
+    assert (await incident(here)).acked_by == "ana"
+
+
+async def test_an_outgoing_webhook_of_mattermost_brings_what_is_said(here: Town) -> None:
+    assert await ask(here, "the disk is full", command="") == (200, {})
+    assert await lines(here, "chat") == [("ana", "the disk is full")]

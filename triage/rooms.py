@@ -1,0 +1,157 @@
+"""Incident rooms: a channel of a chat service for each incident that gets one by rooms.yaml.
+
+One effect brings the room to what it should be: there, named, its topic set, the responders invited, the status pinned,
+archived at the end. It is made anew whenever what the room shows has changed, and one is on its way at a time, as with
+`threads`. Each step of it may be done twice without harm. A room is never waited for: its effects come after all pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from triage import telling
+from triage.memory import EFFECT, INCIDENT, PLACE, Changes
+from triage.model import (
+    ENDED,
+    HOUR,
+    Effect,
+    EffectKind,
+    Ending,
+    Incident,
+    Phase,
+    Place,
+    Result,
+    Room,
+    Severity,
+    key_of,
+    short,
+)
+from triage.retries import next_attempt
+from triage.rulebook import Rulebook
+from triage.rulebook.rooms import RoomRule
+from triage.scene import Scene
+
+NAME_MAX: Final = 60
+INVITED_MAX: Final = 50
+_ODD: Final = re.compile(r"[^a-z0-9]+")
+_ENDS: Final = {"closed": frozenset({Phase.CLOSED}), "resolved": ENDED}
+
+
+def _rule(rulebook: Rulebook, incident: Incident) -> RoomRule | None:
+    return next((rule for rule in rulebook.rooms if rule.fits(incident.severity, incident.service)), None)
+
+
+def face_of(incident: Incident) -> str:
+    """Return what a room shows; counts of alerts are not among it."""
+    parts = (incident.severity.name, incident.phase.value, incident.acked_by, incident.impact, str(incident.eta or ""))
+    return " ".join((*parts, *incident.responders, *incident.told))
+
+
+def behind(changes: Changes, rulebook: Rulebook) -> list[str]:
+    """Return the incidents among these changes that need a room, or whose room is no longer as it should be."""
+    return [
+        key
+        for (family, key), value in changes.puts.items()
+        if family == INCIDENT and isinstance(value, Incident) and _behind(value, rulebook)
+    ]
+
+
+def _behind(incident: Incident, rulebook: Rulebook) -> bool:
+    room = incident.room
+    if room is None:
+        return bool(rulebook.rooms) and incident.phase not in ENDED and _rule(rulebook, incident) is not None
+    return not room.effect and room.shown != face_of(incident)
+
+
+def follow(scene: Scene, incidents: Iterable[str]) -> None:
+    """Make the effects that these incidents' rooms need."""
+    for key in incidents:
+        incident = scene.draft.edit_incident(key)
+        rule = _rule(scene.rulebook, incident)
+        if incident.room is None and rule is not None:
+            incident.room = Room(target=rule.target, name=name_of(incident), archive=rule.archive, invite=rule.invite)
+            scene.line(incident, "room", f"a room {incident.room.name} is asked for by “{rule.name}”", minor=True)
+        if incident.room is not None:
+            incident.room = _asked(scene, incident, incident.room)
+
+
+def name_of(incident: Incident) -> str:
+    """Return the room's name: one that no other incident's room has, in the letters that every service takes."""
+    words = _ODD.sub("-", incident.title.lower()).strip("-")
+    return f"inc-{short(incident.key)}-{words}"[:NAME_MAX].strip("-")
+
+
+def _asked(scene: Scene, incident: Incident, room: Room) -> Room:
+    effect_id = key_of("room", incident.key, scene.entry)
+    facts = telling.facts_of(incident, "")
+    facts |= {
+        "room": room.name,
+        telling.THREAD: room.place,
+        "invite": ",".join(_invited(scene, incident, room)),
+        "archive": "yes" if incident.phase in _ENDS.get(room.archive, ENDED) else "",
+        "impact": incident.impact,
+        "eta": str(incident.eta) if incident.eta is not None else "",
+        "responders": ", ".join(incident.responders),
+    }
+    effect = Effect(
+        id=effect_id,
+        kind=EffectKind.ROOM,
+        incident=incident.key,
+        person="",
+        target=room.target,
+        title=incident.title,
+        facts=facts,
+        made_at=scene.now,
+        due=scene.now,
+        deadline=scene.now + HOUR,
+        severity=Severity.P4,  # after all pages
+    )
+    scene.draft.put((EFFECT, effect_id), effect)
+    return msgspec.structs.replace(room, shown=face_of(incident), effect=effect_id)
+
+
+def _invited(scene: Scene, incident: Incident, room: Room) -> list[str]:
+    """Return what the chat service calls those who are invited, as far as oncall.yaml says it."""
+    names = dict.fromkeys((incident.acked_by, *incident.responders, *incident.told, *room.invite))
+    people = [scene.rulebook.people[name] for name in names if name in scene.rulebook.people]
+    slack = room.target.startswith("slack")
+    found = [one.slack if slack else one.mattermost for one in people]
+    return [one for one in found if one][:INVITED_MAX]
+
+
+def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result) -> None:
+    """Apply the result of a room's effect: as it should be, again later, or given up, which costs nobody a page."""
+    if result.receipt and incident is not None and incident.room is not None:
+        _found(scene, incident, incident.room, effect, result.receipt)
+    due = None
+    if result.ending not in (Ending.DELIVERED, Ending.GIVE_UP):
+        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
+    if due is not None:
+        effect.due = due
+        return
+    scene.draft.put((EFFECT, effect.id), None)
+    if incident is None or incident.room is None:
+        return
+    room = incident.room = msgspec.structs.replace(incident.room, effect="")
+    scheme = effect.target.partition(":")[0]
+    if result.ending is not Ending.DELIVERED:
+        text = f"the room {room.name} cannot be kept by {scheme}: {result.reason or result.ending.value}"
+        scene.line(incident, "given-up", text, minor=True)
+        telling.tell_operator(scene, f"room:{scheme}", f"An incident room by {scheme} is not as it should be", text)
+        return
+    if effect.facts.get("archive"):
+        scene.line(incident, "room", f"the room {room.name} is archived")
+
+
+def _found(scene: Scene, incident: Incident, room: Room, effect: Effect, receipt: str) -> None:
+    """Remember where the room is, as soon as it is there, for the next attempt and for what is said in it."""
+    if not room.place:
+        scene.line(incident, "room", f"the room {room.name} is open")
+        service, channel = effect.target.partition("+")[0], receipt.partition(":")[0]
+        scene.draft.put((PLACE, f"{service}:{channel}"), Place(incident.key))
+    effect.facts = {**effect.facts, telling.THREAD: receipt}
+    incident.room = msgspec.structs.replace(room, place=receipt)

@@ -1,0 +1,65 @@
+"""The shape of a chat service's rooms, and the one way in which a room is brought to what it should be.
+
+Every step may be done twice: opening finds the room of that name, inviting finds those who are in, the status is
+changed where it is known. Whatever dies between two steps is done again by the next attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from triage.model import Ending
+from workers.channel import Delivery, Message
+
+
+class ChatRoom(Protocol):
+    """A chat service that can keep rooms. What fails is returned as a Delivery, and never raised."""
+
+    def open(self, name: str, title: str) -> str | Delivery:
+        """Return the id of the room of that name, made if there is none."""
+        ...
+
+    def restore(self, room: str) -> Delivery | None:
+        """Bring a room back that was archived; none of its business if it was not."""
+        ...
+
+    def topic(self, room: str, text: str) -> Delivery | None:
+        """Set the room's topic."""
+        ...
+
+    def invite(self, room: str, people: Sequence[str]) -> Delivery | None:
+        """Invite people, who may be in it already."""
+        ...
+
+    def status(self, room: str, text: str, known: str) -> str | Delivery:
+        """Post and pin the status, or change the message `known`. Return the message's id."""
+        ...
+
+    def archive(self, room: str) -> Delivery | None:
+        """Archive the room, which may be archived already."""
+        ...
+
+
+def keep(chat: ChatRoom, message: Message) -> Delivery:
+    """Bring an incident's room to what `message` says. The receipt is `<room>:<status message>`."""
+    room, _, known = message.thread.partition(":")
+    if not room:
+        opened = chat.open(message.room, message.title)
+        if isinstance(opened, Delivery):
+            return opened
+        room = opened
+    if known and not message.ends and (fault := chat.restore(room)):
+        return msgspec.structs.replace(fault, receipt=message.thread)
+    posted = known if message.ends and known else chat.status(room, f"{message.title}\n{message.body}", known)
+    if isinstance(posted, Delivery):
+        return msgspec.structs.replace(posted, receipt=f"{room}:{known}")
+    if message.ends:
+        fault = chat.archive(room)
+    else:
+        fault = chat.topic(room, message.title) or (chat.invite(room, message.invite) if message.invite else None)
+    if fault is not None:  # the room is there: what is missing is tried again, and the receipt keeps what is done
+        return msgspec.structs.replace(fault, receipt=f"{room}:{posted}")
+    return Delivery(Ending.DELIVERED, "the room is as it should be", receipt=f"{room}:{posted}")
