@@ -150,6 +150,48 @@ def _piece(part: guides.Part, guide: Guide, numbers: Mapping[str, int]) -> Piece
     return PieceShape(text=text, step=step)
 
 
+CHAT_MAX: Final = 3_500
+"""How much of a guide is said in a chat, in characters."""
+
+
+def in_chat(guide: Guide) -> str:
+    """Return a guide as lines for a chat, holes filled; the mark-up of the service is made harmless where it is sent.
+
+    Steps are numbered as `tocsin runbook` numbers them: r2 of the runbook, p1 of the procedure.
+    """
+    lines = [f"{title}: {url}" for title, url in guide.dashboards.items()]
+    if guide.runbook is None:
+        lines.append(f"Runbook: {guide.link}" if guide.link else "There is no runbook for this incident.")
+    for letter, document in (("r", guide.runbook), ("p", guide.procedure)):
+        if document is not None:
+            lines += ["", guides.fill(document.title, guide.values), *_chat_lines(document, guide, letter)]
+    text = "\n".join(lines).strip()
+    return text if len(text) <= CHAT_MAX else f"{text[: CHAT_MAX - 40]}…\n(cut; the incident's view has it whole)"
+
+
+def _chat_lines(document: guides.Document, guide: Guide, letter: str) -> list[str]:
+    lines: list[str] = []
+    number = 0
+    for section in document.sections:
+        lines += [f"{section.name}:"] if section.name else []
+        for part in section.parts:
+            text = guides.plain(part, guide.values)
+            if part.step:
+                number += 1
+                done = guide.checked.steps.get(part.step)
+                text[0] = f"[{'x' if done else ' '}] {letter}{number}  {text[0]}" + (f" ({done.by})" if done else "")
+            lines += text
+    return lines
+
+
+def step_of(guide: Guide, number: str) -> str:
+    """Return the id of the step that people call r2 or p1, or "" where there is none."""
+    document = {"r": guide.runbook, "p": guide.procedure}.get(number[:1])
+    steps = [part.step for _, part in document.steps()] if document is not None else []
+    at = int(number[1:]) if number[1:].isascii() and number[1:].isdigit() and len(number) < 5 else 0
+    return steps[at - 1] if 0 < at <= len(steps) else ""
+
+
 ROUTES: Final = (
     Route("GET", "/incidents/{id}/guide", "What to do: runbook, procedure, dashboards", get_guide, GuideShape),
     verbs.command(

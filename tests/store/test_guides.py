@@ -7,8 +7,11 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from desk import guides
 from tests.store.desk_support import RULES, TOKEN, Town, event, town
 from tocsin.cli import main
+from triage.rulebook import compile_files
+from triage.store import queries
 
 RUNBOOK = """# Checkout on {{ instance }}
 
@@ -110,6 +113,24 @@ async def test_the_view_shows_it_and_its_forms_check_off(redis_url: str) -> None
         _, text = await here.view(f"/incidents/{one}?done=check")
         assert "It is on the timeline." in text
         assert 'class="step done"' in text
+
+
+async def test_a_chat_is_told_the_same_with_numbers_for_its_steps(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        one = await opened(here, "<!channel>\x07")
+        incident = await queries.incident(here.client, one)
+        guide = await guides.of(here.client, compile_files(FILES), incident)
+        text = guides.in_chat(guide)
+        assert "\x07" not in text
+        for line in (
+            "Checkout on <!channel>",
+            "[ ] r2  Roll back",
+            "ssh <instance> tail /var/log/checkout",
+            "[ ] p1  Acknowledge",
+        ):
+            assert line in text.splitlines() or line in text
+        assert guides.step_of(guide, "r2") == [part.step for _, part in guide.runbook.steps()][1]  # type: ignore[union-attr]
+        assert [guides.step_of(guide, wrong) for wrong in ("r0", "r9", "x1", "r", "", "r²", "p99999")] == [""] * 7
 
 
 async def command(here: Town, *words: str) -> tuple[int, str]:

@@ -206,6 +206,17 @@ def test_a_daily_shift_leaves_no_gap_at_any_change_of_the_clock(
     assert len(joined(shifts)) == 1
 
 
+@pytest.mark.parametrize("where", ["", ";TZID=Pacific/Apia"])
+@pytest.mark.parametrize("hour", [0, 9, 23])
+def test_a_day_that_a_zone_leaves_out_is_no_gap(where: str, hour: int) -> None:
+    """Samoa had no 30th of December 2011."""
+    begin, end = f"20111201T{hour:02}0000", f"20111202T{hour:02}0000"
+    text = event(f"DTSTART{where}:{begin}", f"DTEND{where}:{end}", "RRULE:FREQ=DAILY;COUNT=60", "SUMMARY:ana")
+    start = (datetime(2011, 12, 20, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+    found = answer(Job(start, start + 25 * DAY, "Pacific/Apia", "summary", NAMES, text=text))
+    assert gaps([Shift(*one, "calendar") for one in found.shifts], start, start + 25 * DAY) == []
+
+
 def test_what_is_fetched_is_asked_for_again_by_its_etag() -> None:
     book = rulebook('  primary: {time_zone: UTC, ical: {url: "http://127.0.0.1:${PORT}/cal.ics?k=${KEY}"}}')
     one = book.schedules["primary"]
