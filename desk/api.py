@@ -123,7 +123,8 @@ async def list_incidents(call: Call) -> BaseModel:
         service=query.service,
         text=query.q,
     )
-    return showing.incidents(await queries.incidents(call.client, wanted, query.limit, query.after), call.external_url)
+    found = await queries.incidents(call.client, wanted, query.limit, query.after)
+    return showing.incidents(found, call.external_url, call.office.desk.settings.shadow)
 
 
 async def get_incident(call: Call) -> BaseModel:

@@ -17,6 +17,7 @@ from desk import (
     checks,
     commanding,
     declaring,
+    drills,
     guides,
     mattermost,
     oncall,
@@ -62,6 +63,7 @@ EVERY_ROUTE: Final = (
     *guides.ROUTES,
     *before.ROUTES,
     *updating.ROUTES,
+    *drills.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")

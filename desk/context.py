@@ -34,9 +34,11 @@ class Settings:
     `slack_people`: Slack member ID → name; `slack_secret` is what Slack signs presses of buttons with ("": none are
     taken), `slack_api` where its API is, `slack_bot_token` posts answers in rooms. `mattermost_people`: user name →
     name; `mattermost_tokens` come with commands from there.
+    `shadow`: nobody is told, which every view says too.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
+    shadow: bool = False
     external_url: str = ""
     open_reads: bool = False
     data_loss_accepted: str = ""

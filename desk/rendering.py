@@ -102,7 +102,7 @@ def local_of(at: Millis, zone: str) -> str:
 class Renderer:
     """Renders templates. One per application; templates are compiled once."""
 
-    def __init__(self, data_loss: str = "") -> None:
+    def __init__(self, data_loss: str = "", shadow: bool = False) -> None:
         self.static = static_files()
         stamp = hashlib.blake2b(b"".join(self.static[name] for name in sorted(self.static)), digest_size=6)
         self._env = jinja2.Environment(
@@ -120,6 +120,7 @@ class Renderer:
             "local": local_of,
         }
         self._env.globals |= {"link": link, "meanings": BUILT_IN, "stamp": stamp.hexdigest(), "data_loss": data_loss}
+        self._env.globals["shadow"] = shadow
 
     def answer(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Return a template as an answer with the headers every view has."""

@@ -120,10 +120,14 @@ class IncidentDetail(Incident):
 
 
 class IncidentPage(BaseModel):
-    """Incidents, newest first; `next` is the `after` of the next page, null at the end."""
+    """Incidents, newest first; `next` is the `after` of the next page, null at the end.
+
+    `shadow`: paging is in shadow, so nobody is told.
+    """
 
     items: list[Incident]
     next: str | None
+    shadow: bool = False
 
 
 class DecidedEvent(BaseModel):

@@ -68,9 +68,10 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
     )
 
 
-def incidents(page: queries.Page[model.Incident], external_url: str) -> shapes.IncidentPage:
+def incidents(page: queries.Page[model.Incident], external_url: str, shadow: bool = False) -> shapes.IncidentPage:
     """Return a page of incidents."""
-    return shapes.IncidentPage(items=[incident(one, external_url) for one in page.items], next=page.next)
+    items = [incident(one, external_url) for one in page.items]
+    return shapes.IncidentPage(items=items, next=page.next, shadow=shadow)
 
 
 def timeline(page: queries.Page[model.Line]) -> shapes.Timeline:

@@ -57,7 +57,7 @@ class Views:
         self.office = office
         self._forms = forms
         self._desk = office.desk
-        self.renderer = Renderer(office.desk.settings.data_loss_accepted)
+        self.renderer = Renderer(office.desk.settings.data_loss_accepted, office.desk.settings.shadow)
 
     # How they are called.
 

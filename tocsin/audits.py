@@ -164,7 +164,8 @@ def _late(name: str, waited: Millis | None, limit: Millis, text: str) -> Reading
 
 def workers(signs: Signs, now: Millis, roles: Iterable[str] = ROLES) -> Reading:
     """Say whether somebody decides and somebody delivers."""
-    missing = [role for role in roles if now - signs.seen.get(role, 0) > SILENT_MS]
+    seen = {role: max(signs.seen.get(role, 0), signs.seen.get(f"{role}-shadow", 0)) for role in roles}
+    missing = [role for role, at in seen.items() if now - at > SILENT_MS]
     if not missing:
         return Reading(WORKERS, State.WELL)
     does: Mapping[str, str] = {"drain": "nothing is decided", "deliver": "nobody is told"}

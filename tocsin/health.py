@@ -34,7 +34,9 @@ class Health:
         accepted_losses: list[Refusal],
         watcher: RulesWatcher,
         stats: DoorStats,
+        shadow: bool = False,
     ) -> None:
+        self._shadow = shadow
         self._client = client
         self._losses = accepted_losses
         self._watcher = watcher
@@ -66,6 +68,7 @@ class Health:
         except queries.DOWN as error:
             why_not.append(f"the store does not answer: {error}")
         said: dict[str, Any] = {"ready": not why_not, "why_not": why_not, "warnings": warnings}
+        said["paging"] = "shadow" if self._shadow else "live"
         said["accepted_data_loss"] = [str(refusal) for refusal in self._losses]
         return web.json_response(said, status=503 if why_not else 200)
 
@@ -83,6 +86,7 @@ class Health:
         seen = [one for one in await standing.workers(self._client) if now - one.seen_at < metrics.WORKER_SILENT_MS]
         if not seen:
             found.append("no worker gave a sign of life lately: what is accepted waits until `tocsin work` runs")
+        found += of_shadow(self._shadow, {one.role for one in seen})
         found += watching.sentences(await watching.reports(self._client), now)
         return found
 
@@ -102,3 +106,11 @@ class Health:
         except (TimeoutError, *queries.DOWN) as error:
             raise web.HTTPServiceUnavailable(text=f"The store does not answer: {error}\n") from None
         return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def of_shadow(here: bool, roles: set[str]) -> list[str]:
+    """Return what is to be said when nobody is told, or when the machines do not agree on it."""
+    quiet, loud = standing.DELIVER_SHADOW in roles, standing.DELIVER in roles
+    if (here and loud) or (quiet and (loud or not here)):
+        return ["some processes run with --paging=shadow and others do not: who is told depends on which comes first"]
+    return ["paging is in shadow: nobody is told; `tocsin shadow` lists whom Tocsin would have told"] if here else []

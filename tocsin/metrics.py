@@ -96,7 +96,7 @@ def _deliveries(counts: dict[str, int]) -> Iterator[Metric]:
     for key, count in counts.items():
         channel, _, ending = key.partition("/")
         attempts[channel] += count
-        if ending != Ending.DELIVERED:
+        if not Ending(ending).told:
             failed[key] = count
     yield _counter("tocsin_notifications", "Attempts to tell somebody.", ["channel"], attempts)
     yield _counter("tocsin_notifications_failed", "Attempts that failed.", ["channel", "reason"], failed)

@@ -119,7 +119,7 @@ class Receiver:
         self.in_force = InForce(self.client, self._use)
         self.watcher = RulesWatcher(settings, self.client, self.appender)
         self.token = settings.admin_token or starting.read_token(settings.storage_path)
-        self.health = Health(self.client, losses, self.watcher, self.stats)
+        self.health = Health(self.client, losses, self.watcher, self.stats, settings.shadow)
         self.silencers: dict[str, Silencer] = {}
         self.roles: dict[str, Role] = {}
         self.slack_people: dict[str, str] = {}
@@ -170,6 +170,7 @@ class Receiver:
                 silencers=self.silencers,
                 roles=self.roles,
                 audit_ms=settings.audit_log_retention,
+                shadow=settings.shadow,
                 external_url=settings.web_external_url,
                 open_reads=settings.web_listen_address.loopback and not settings.web_external_url,
                 data_loss_accepted="; ".join(map(str, self.losses)),

@@ -261,6 +261,12 @@ class Settings:
         _choice("debug", "info", "warning", "error"),
         scope=ALL,
     )
+    paging: str = _setting(
+        "paging",
+        "live",
+        "live, or shadow: decide everything, tell nobody, list whom it would have told. The same for serve and work.",
+        _choice("live", "shadow"),
+    )
     work_deliverers: int = _setting(
         "work.deliverers",
         "2",
@@ -407,6 +413,11 @@ class Settings:
         shown="the text of <storage.path>/admin.token",
     )
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shadow(self) -> bool:
+        """Tell whether nobody is told."""
+        return self.paging == "shadow"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that give a child process the same settings (secrets stay off the command line)."""

@@ -33,7 +33,8 @@ def run(settings: Settings, role: str) -> None:
         slack.use(settings.slack_api_url)
         secret = starting.link_secret(settings.storage_path, settings.web_link_secret)
         pace = Pace(settings.delivery_rate, settings.delivery_rates)
-        processes.deliver_process(settings.redis_url, environment.lookup, settings.web_external_url, secret, pace=pace)
+        url, external_url = settings.redis_url, settings.web_external_url
+        processes.deliver_process(url, environment.lookup, external_url, secret, pace=pace, shadow=settings.shadow)
 
 
 def retention_of(settings: Settings) -> Retention:

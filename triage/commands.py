@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import actions, checking, commanding, merging, phases, responding, updates
+from triage import actions, checking, commanding, drills, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -45,6 +45,9 @@ def obey(scene: Scene, command: Command) -> Answer:
     """Do what a person asks, and say what became of it."""
     known = scene.draft.incident(command.incident)
     if known is None:
+        drilled = drills.answer(scene, command)
+        if drilled is not None:
+            return drilled
         return Answer(REFUSED, f"there is no incident {short(command.incident)}")
     if known.phase not in ALLOWED[command.verb]:
         return Answer(REFUSED, _not_now(known, command.verb))

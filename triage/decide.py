@@ -17,6 +17,7 @@ from triage import (
     commands,
     declaring,
     deliveries,
+    drills,
     heartbeats,
     importing,
     ledger,
@@ -37,6 +38,7 @@ from triage.memory import (
     CHANGED,
     CROWD,
     DETAILS,
+    DRILL,
     EFFECT,
     GATE,
     GROUP,
@@ -46,6 +48,7 @@ from triage.memory import (
     OVERRIDES,
     SILENCE,
     TALLY,
+    THE_DRILLS,
     THE_RECORDED,
     THE_ROSTER,
     THE_RULES,
@@ -69,6 +72,7 @@ from triage.model import (
     DeadLetter,
     Decision,
     Declared,
+    DrillAsked,
     Entry,
     Event,
     Events,
@@ -93,7 +97,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -149,6 +153,8 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
         _guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
     elif isinstance(body, Acted):
         _guarded(scene, "a run", lambda inner: actions.report(inner, body))
+    elif isinstance(body, DrillAsked):
+        draft.changes.answers[entry.id] = _guarded_answer(scene, "drill", lambda inner: drills.obey(inner, body))
     else:
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
@@ -170,6 +176,7 @@ _TIMED: Final = {
     "override": OVERRIDES,
     "silence": SILENCE,
     "digest": TRAY,
+    "drill": DRILL,
 }
 """Kind of timer → the family of what it names, where that is no incident."""
 
@@ -202,6 +209,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     elif isinstance(body, Acted):
         yield (ACTION, body.run)
         yield (INCIDENT, body.incident)
+    elif isinstance(body, DrillAsked):
+        yield THE_DRILLS
     for name in due:
         kind, _, what = name.partition(":")
         yield (_TIMED.get(kind, INCIDENT), what)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import own_steps, paging, rooms, telling, threads
-from triage.memory import EFFECT, HANDED
+from triage import drills, own_steps, paging, rooms, shadow, telling, threads
+from triage.memory import EFFECT, HANDED, SHADOW
 from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
 from triage.retries import next_attempt
 from triage.rulebook.durations import show_duration
@@ -36,27 +36,33 @@ def report(scene: Scene, result: Result) -> None:
     incident = _incident(scene, effect)
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
+    if result.ending is Ending.SHADOWED:
+        _shadow(scene, effect)
     if effect.kind is EffectKind.ROOM:
         rooms.kept(scene, incident, effect, result)
         return
     if effect.kind is EffectKind.UPDATE:
         threads.updated(scene, incident, effect, result)
         return
+    if effect.facts.get("drill"):
+        drills.reported(scene, effect, result)
+        return
     if result.remark:
         telling.tell_operator(scene, f"remark:{result.remark[:100]}", "A message went out otherwise", result.remark)
     way = f"{effect.person} by {effect.target.partition(':')[0]}"
     if incident is not None and effect.attempt == 1:
         own_steps.sent(scene, incident, effect)
-    if result.ending is Ending.DELIVERED:
+    if result.ending.told:
         _done(scene, effect, incident)
         threads.begun(scene, incident, result, effect.target, effect.facts)
         if incident is not None:
             if effect.kind is EffectKind.PAGE:
                 incident.reached = (effect.episode, effect.round, effect.step)
             again = f" at attempt {effect.attempt}" if effect.attempt > 1 else ""
-            scene.line(
-                incident, "delivered", f"{_word(effect)} to {way} delivered{again}: {result.reason or 'accepted'}"
-            )
+            text = f"{_word(effect)} to {way} delivered{again}: {result.reason or 'accepted'}"
+            if result.ending is Ending.SHADOWED:
+                text = f"would have sent the {_word(effect)} to {way}: {effect.facts.get('why', '') or effect.title}"
+            scene.line(incident, result.ending.value, text)
             _drop_siblings(scene, effect, incident)
         return
     if result.ending is Ending.HANDED_OVER:
@@ -132,6 +138,25 @@ def _wanted(incident: Incident, effect: Effect) -> bool:
         return False
     asked = effect.step > paging.LAST_STEP
     return asked or (not incident.acked_by and incident.phase is not Phase.MONITORING)
+
+
+def _shadow(scene: Scene, effect: Effect) -> None:
+    """Remember a message that nobody got."""
+    meta = scene.edit_meta()
+    place, meta.shadowed = meta.shadowed % shadow.KEPT, meta.shadowed + 1
+    scene.draft.put(
+        (SHADOW, str(place)),
+        shadow.Shadowed(
+            at=scene.now,
+            kind=effect.kind,
+            person=effect.person,
+            scheme=effect.target.partition(":")[0],
+            incident=effect.incident,
+            severity=effect.severity,
+            title=effect.title,
+            why=effect.facts.get("why", ""),
+        ),
+    )
 
 
 def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, result: Result) -> None:

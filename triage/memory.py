@@ -13,6 +13,7 @@ import msgspec
 
 from triage.changed import Record, Recorded
 from triage.checked import Checklist
+from triage.drill import Drill, Drills
 from triage.imported import Imported
 from triage.model import (
     Alert,
@@ -33,6 +34,7 @@ from triage.model import (
 )
 from triage.roster import Heartbeat, Roster
 from triage.run import Run
+from triage.shadow import Shadowed
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
 from triage.status import StatusUpdates
 from triage.storm import Budget, Storm
@@ -64,6 +66,9 @@ CHANGED: Final = "changed"
 RECORDED: Final = "recorded"
 UPDATES: Final = "updates"
 PLACE: Final = "place"
+SHADOW: Final = "shadow"
+DRILL: Final = "drill"
+DRILLS: Final = "drills"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -94,6 +99,9 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     RECORDED: Recorded,
     UPDATES: StatusUpdates,
     PLACE: Place,
+    SHADOW: Shadowed,
+    DRILL: Drill,
+    DRILLS: Drills,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -108,6 +116,7 @@ THE_ROSTER: Final[Key] = (ROSTER, "")
 THE_TRAY: Final[Key] = (TRAY, "")
 THE_SILENCES: Final[Key] = (SILENCES, "")
 THE_RECORDED: Final[Key] = (RECORDED, "")
+THE_DRILLS: Final[Key] = (DRILLS, "")
 
 
 class Missing(Exception):

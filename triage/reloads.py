@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from triage import heartbeats, importing, silences, telling
+from triage import drills, heartbeats, importing, silences, telling
 from triage.memory import THE_RULES
 from triage.model import Rules, RulesLoaded
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
@@ -20,6 +20,7 @@ def reload(scene: Scene, body: RulesLoaded) -> None:
         heartbeats.rules_changed(scene, rulebook)
         silences.rules_changed(scene)
         importing.rules_changed(scene, rulebook)
+        drills.rules_changed(scene, rulebook)
         return
     kept = known or Rules(digest="", files={})
     scene.draft.put(THE_RULES, Rules(digest=kept.digest, files=kept.files, loaded_at=kept.loaded_at, refused=errors))

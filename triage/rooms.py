@@ -128,7 +128,7 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
     if result.receipt and incident is not None and incident.room is not None:
         _found(scene, incident, incident.room, effect, result.receipt)
     due = None
-    if result.ending not in (Ending.DELIVERED, Ending.GIVE_UP):
+    if not result.ending.told and result.ending is not Ending.GIVE_UP:
         due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
     if due is not None:
         effect.due = due
@@ -138,7 +138,7 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
         return
     room = incident.room = msgspec.structs.replace(incident.room, effect="")
     scheme = effect.target.partition(":")[0]
-    if result.ending is not Ending.DELIVERED:
+    if not result.ending.told:
         text = f"the room {room.name} cannot be kept by {scheme}: {result.reason or result.ending.value}"
         scene.line(incident, "given-up", text, minor=True)
         telling.tell_operator(scene, f"room:{scheme}", f"An incident room by {scheme} is not as it should be", text)

@@ -96,7 +96,7 @@ def _followed(scene: Scene, incident: Incident, thread: Thread) -> Thread:
 def updated(scene: Scene, incident: Incident | None, effect: Effect, result: Result) -> None:
     """Apply the result of an update: done, again later, or given up, which costs nobody a page."""
     due = None
-    if result.ending is not Ending.DELIVERED and result.ending is not Ending.GIVE_UP:
+    if not result.ending.told and result.ending is not Ending.GIVE_UP:
         due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
     if due is not None:
         effect.due = due
@@ -107,7 +107,7 @@ def updated(scene: Scene, incident: Incident | None, effect: Effect, result: Res
     incident.threads = tuple(
         msgspec.structs.replace(one, update="") if one.update == effect.id else one for one in incident.threads
     )
-    if result.ending is not Ending.DELIVERED:
+    if not result.ending.told:
         scheme = effect.target.partition(":")[0]
         text = f"the first message by {scheme} cannot be brought up to date: {result.reason or result.ending.value}"
         scene.line(incident, "given-up", text, minor=True)

@@ -9,6 +9,7 @@ from triage import (
     actions,
     deliveries,
     digests,
+    drills,
     firing,
     flapping,
     heartbeats,
@@ -140,6 +141,7 @@ _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "verify": actions.look,
     "silence": silences.fire,
     "digest": digests.fire,
+    "drill": drills.fire,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,

@@ -72,7 +72,8 @@ class Deliver:
     """Delivers due effects of one store. Not for use by several threads.
 
     `clock` returns milliseconds since the epoch. `lookup` finds secrets by name. `stop` is asked between sends; once
-    it says True nothing new is claimed, and what is on its way is waited for.
+    it says True nothing new is claimed, and what is on its way is waited for. `shadow`: nobody is told, and each
+    message is reported as shadowed.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Deliver:
         lease_ms: Millis = LEASE_MS,
         link_secret: bytes = b"",
         pace: Pace = UNPACED,
+        shadow: bool = False,
     ) -> None:
+        self._shadow = shadow
         self._link_secret = link_secret
         self._pace = pace
         self.cancelled = 0
@@ -193,6 +196,8 @@ class Deliver:
         self._ended.put((sending.ticket, ended))
 
     def _attempt(self, effect: Effect, repeat: bool) -> Delivery:
+        if self._shadow:
+            return Delivery(Ending.SHADOWED, "paging is in shadow: nobody was told")
         try:
             target, hidden = expand(effect.target, self._lookup)
         except UnsetSecret as unset:

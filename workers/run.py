@@ -15,7 +15,7 @@ import structlog
 from rq.exceptions import StopRequested
 
 from triage.model import Millis
-from triage.store import keys
+from triage.store import keys, standing
 from triage.store.client import connect
 from triage.store.retention import Retention
 from workers import jobs
@@ -69,19 +69,22 @@ def deliver_process(
     *,
     clock: Clock = wall_clock,
     pace: Pace = UNPACED,
+    shadow: bool = False,
 ) -> None:
     """Deliver what is due in the store at `url` until SIGTERM or SIGINT. Call it in the main thread.
 
     `lookup` finds the secrets of contact methods; `external_url` is where people reach Tocsin, for links;
-    `link_secret` signs those that acknowledge; `pace` bounds how often a provider is sent to.
+    `link_secret` signs those that acknowledge; `pace` bounds how often a provider is sent to. `shadow`: nobody is told,
+    and it is noted who would have been.
     """
     stopping = threading.Event()
-    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace))
+    jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace, shadow))
     Keeper(connect(url), clock, lookup, stopping).start()
     # A daemon: a run on its way must not keep the process from ending; what it leaves open is told as unknown.
     actor = Actor(connect(url), clock, lookup)
     threading.Thread(target=actor.run, args=(stopping,), name="actor", daemon=True).start()
-    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
+    sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER
+    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping, sign)
 
 
 def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> None:
@@ -153,11 +156,20 @@ class Pumps:
         stopping: threading.Event,
         link_secret: bytes = b"",
         pace: Pace = UNPACED,
+        shadow: bool = False,
     ) -> None:
         self._client = connect(url)
         channels, stop = load(), stopping.is_set
         self._deliver = Deliver(
-            self._client, clock, channels, lookup, external_url, stop=stop, link_secret=link_secret, pace=pace
+            self._client,
+            clock,
+            channels,
+            lookup,
+            external_url,
+            stop=stop,
+            link_secret=link_secret,
+            pace=pace,
+            shadow=shadow,
         )
 
     def __call__(self) -> None:
@@ -179,12 +191,12 @@ def _wake(client: redis.Redis) -> None:
         log.warning("could not wake deliver; the sweeper will", error=str(error))
 
 
-def _work(url: str, role: str, clock: Clock, name: str, stopping: threading.Event) -> None:
-    """Run RQ workers on one queue, one after the other, until `stopping`."""
+def _work(url: str, role: str, clock: Clock, name: str, stopping: threading.Event, sign: str = "") -> None:
+    """Run RQ workers on one queue, one after the other, until `stopping`. `sign` is what it calls itself meanwhile."""
     jobs.quiet_rq()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    sweeper = Sweeper(connect(url), clock, name, role, stopping)
+    sweeper = Sweeper(connect(url), clock, name, sign or role, stopping)
     sweeper.start()
     while not stopping.is_set():
         try:

@@ -50,7 +50,7 @@ def worded(
     made = message(effect, external_url, repeat, link_secret)
     kind = EffectKind.PAGE if effect.kind is EffectKind.UPDATE else effect.kind
     template = templates.find(scheme_of(effect.target), kind.value)
-    if template is None:
+    if template is None or effect.facts.get("drill"):  # whose words are ours: nobody may take it for a real page
         return Worded(made, "")
     try:
         title, _, text = template.render(_values(effect, made), TEXT_MAX).strip().partition("\n")
@@ -133,7 +133,7 @@ def _asks(effect: Effect) -> bool:
 def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
     parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
-    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM):
+    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM) and not facts.get("drill"):
         parts.insert(0, facts.get("severity") or f"{effect.severity}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")

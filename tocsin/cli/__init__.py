@@ -35,6 +35,8 @@ COMMANDS: Final = {
     "silence": ("silence", "Silence what need not be told for a time; preview, list and end silences."),
     "changes": ("changes", "List what changed lately, and what is last known good."),
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
+    "drill": ("drill", "Page somebody for a test, and measure the answer; list such drills."),
+    "shadow": ("drill", "List whom Tocsin would have told, had paging not been in shadow."),
     "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),
     "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),

@@ -36,6 +36,8 @@ def incidents(settings: Settings, incident: str | None, all_: bool, limit: int, 
     elif incident is not None:
         _show(found)
     else:
+        if found.get("shadow"):
+            click.echo("Paging is in shadow: nobody is told. `tocsin shadow` lists whom Tocsin would have told.")
         _list(found["items"], all_)
 
 

@@ -55,6 +55,7 @@ class EntryKind(enum.StrEnum):
     CALENDAR = "calendar"
     DECLARED = "declared"
     ACTED = "acted"
+    DRILL = "drill"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -115,7 +116,7 @@ class Command(msgspec.Struct, array_like=True, gc=False):
 
 
 class Ending(enum.StrEnum):
-    """How one attempt to deliver an effect ended."""
+    """How one attempt to deliver an effect ended. Shadowed: nobody was told, as if it had been delivered."""
 
     DELIVERED = "delivered"
     TRY_AGAIN = "try-again"
@@ -125,6 +126,12 @@ class Ending(enum.StrEnum):
     """The provider took it, and says later what became of it: a call that rings, a text on its way to the phone."""
     UNANSWERED = "unanswered"
     """The provider did its part, but nobody was there: busy, no answer, no key pressed."""
+    SHADOWED = "shadowed"
+
+    @property
+    def told(self) -> bool:
+        """Tell whether triage goes on as after a delivery."""
+        return self in (Ending.DELIVERED, Ending.SHADOWED)
 
 
 LATER: Final = -1
@@ -312,6 +319,21 @@ class Acted(msgspec.Struct, array_like=True, gc=False):
     took: Millis = 0
 
 
+class DrillAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks for a test page to `target`, to be acknowledged `within` (ms); `everybody`: all steps of a policy.
+
+    `by` names the person or token, `via` the way it came, `plan` the drill of oncall.yaml whose time has come, or "".
+    """
+
+    target: str
+    by: str
+    via: str
+    within: Millis
+    everybody: bool = False
+    plan: str = ""
+    request: str = ""
+
+
 Body: TypeAlias = (
     Events
     | Command
@@ -325,6 +347,7 @@ Body: TypeAlias = (
     | Declared
     | ChangesTold
     | Acted
+    | DrillAsked
 )
 
 

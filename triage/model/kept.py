@@ -306,11 +306,15 @@ class Rules(msgspec.Struct, array_like=True, gc=False):
 
 
 class Meta(msgspec.Struct, array_like=True, gc=False):
-    """One of a kind: the journal's clock and the version of `decide` that wrote this memory."""
+    """One of a kind: the journal's clock and the version of `decide` that wrote this memory.
+
+    `shadowed` counts the messages that nobody got, since paging was in shadow.
+    """
 
     now: Millis = 0
     version: int = 0
     operator_told: dict[str, Millis] = {}
+    shadowed: int = 0
 
 
 class Ledger(msgspec.Struct, array_like=True, gc=False):

@@ -14,6 +14,7 @@ from triage.model import Event, Kind, Millis, Severity
 from triage.rulebook import intervals, words
 from triage.rulebook.actions import Action
 from triage.rulebook.checks import Check
+from triage.rulebook.drills import DrillPlan
 from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
@@ -119,6 +120,7 @@ class Rulebook:
         actions: Mapping[str, Action],
         rooms: tuple[RoomRule, ...] = (),
         meanings: Mapping[Severity, Meaning],
+        drills: Mapping[str, DrillPlan],
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -142,6 +144,7 @@ class Rulebook:
         self.actions = actions
         self.rooms = rooms
         self.meanings = meanings
+        self.drills = drills
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

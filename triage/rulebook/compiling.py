@@ -12,6 +12,7 @@ from triage.rulebook.actions import compile_actions
 from triage.rulebook.book import Rulebook
 from triage.rulebook.catalogue import compile_catalogue
 from triage.rulebook.checks import compile_checks
+from triage.rulebook.drills import compile_drills
 from triage.rulebook.heartbeats import compile_heartbeats
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
 from triage.rulebook.quiet import compile_quiet
@@ -34,6 +35,8 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     catalogue = compile_catalogue(parts, problems, adapters)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
     rooms = compile_rooms(parts, catalogue.services, catalogue.people, problems)
+    drilled = [*catalogue.people, *catalogue.schedules, *catalogue.teams, *catalogue.policies]
+    drills = compile_drills(parts, drilled, problems)
     checks = compile_checks(parts, catalogue.policies, problems)
     actions = compile_actions(parts, catalogue.people, catalogue.teams, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
@@ -66,6 +69,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         actions=actions,
         rooms=rooms,
         meanings=meanings.read(files),
+        drills=drills,
     )
 
 

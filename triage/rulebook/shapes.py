@@ -334,8 +334,22 @@ class TeamOncallFile(Shape):
     policies: dict[str, PolicyShape] = Field(default_factory=dict, description="Name → escalation policy.")
 
 
+class DrillShape(Shape):
+    """A test page that comes again and again, and is to be acknowledged."""
+
+    target: Name = Field(
+        description="Who is paged: a person, a policy (its first step for P1), schedule:NAME, team:NAME."
+    )
+    cron: Text = Field(description='When, as cron says it, like "0 10 * * mon".')
+    time_zone: str = Field("UTC", description="The clock that `cron` is read from, like Europe/Berlin.")
+    within: Duration = Field(15 * durations.UNITS["m"], description="How long an acknowledgement is waited for.")
+    everybody: bool = Field(False, description="All steps of a policy, not only its first.")
+
+
 class OncallFile(TeamOncallFile):
     """oncall.yaml: who is told."""
+
+    drills: dict[str, DrillShape] = Field(default_factory=dict, description="Name → a test page, again and again.")
 
     operators: Texts = Field(default_factory=list, description="Who hears that Tocsin itself needs care.")
     last_resort: Texts = Field(default_factory=list, description="Who is paged when nobody else can be.")

@@ -16,6 +16,7 @@ from triage.model import (
     Command,
     DeadLetter,
     Declared,
+    DrillAsked,
     Entry,
     EntryKind,
     Events,
@@ -42,6 +43,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     CalendarRead: EntryKind.CALENDAR,
     Declared: EntryKind.DECLARED,
     Acted: EntryKind.ACTED,
+    DrillAsked: EntryKind.DRILL,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -34,7 +34,7 @@ from triage.model import (
     Phase,
     Severity,
 )
-from triage.store import journal, keys
+from triage.store import drills, journal, keys
 
 Client: TypeAlias = redis.asyncio.Redis
 DOWN: Final = (redis.RedisError, OSError)
@@ -163,7 +163,7 @@ async def _many(client: Client, family: str, type_: type[_T], ids: Sequence[byte
 
 
 async def incident(client: Client, ref: str) -> Incident:
-    """Return the incident with this key, or whose key begins with `ref` (six characters or more).
+    """Return the incident with this key, or whose key begins with `ref` (six characters or more); or such a drill.
 
     Raises Unknown, or Ambiguous with the candidates.
     """
@@ -171,7 +171,7 @@ async def incident(client: Client, ref: str) -> Incident:
     if not _KEY.fullmatch(ref):
         raise Unknown(f"{ref[:40]!r} names no incident: give its key, or at least its first {PREFIX_MIN} characters")
     key = ref if len(ref) == _FULL else await _key_of(client, ref)
-    found = (await _many(client, INCIDENT, Incident, [key.encode()]))[0]
+    found = (await _many(client, INCIDENT, Incident, [key.encode()]))[0] or await drills.incident_of(client, ref)
     if found is None:
         raise Unknown(f"there is no incident {ref!r}; `tocsin incidents --all` lists those that are kept")
     return found

@@ -10,9 +10,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from triage.memory import ALERT, HEARTBEAT, LEDGER, RULES
+from triage.memory import ALERT, HEARTBEAT, LEDGER, RULES, SHADOW
 from triage.model import DeadLetter, Ledger, Millis, Rules
 from triage.roster import Heartbeat
+from triage.shadow import Shadowed
 from triage.store import journal, keys, queries
 
 UNDECIDED_ENTRIES_MAX: Final = 5_000
@@ -29,6 +30,13 @@ class LedgerView(msgspec.Struct, frozen=True):
     undecided: int
     ledger: Ledger
     counted: bool = True
+
+
+async def shadowed(client: queries.Client) -> list[Shadowed]:
+    """Return the messages that nobody got since paging is or was in shadow, newest first; triage bounds how many."""
+    found = await cast("Any", client).hvals(keys.family(SHADOW))
+    kept = [msgspec.msgpack.decode(raw, type=Shadowed) for raw in found]
+    return sorted(kept, key=lambda one: (one.at, one.person, one.title), reverse=True)
 
 
 class DeadLetterView(msgspec.Struct, frozen=True):
@@ -93,6 +101,11 @@ async def dead_letters(
         for entry_id, fields in found
     ]
     return queries.Page(items, items[-1].id if len(items) == limit else None)
+
+
+DELIVER: Final = "deliver"
+DELIVER_SHADOW: Final = "deliver-shadow"
+"""What a process that delivers calls itself in its signs of life; the second tells nobody."""
 
 
 class Worker(msgspec.Struct, frozen=True):

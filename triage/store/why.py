@@ -53,6 +53,7 @@ TOLD: Final = frozenset(
         "paused",
         "resumed",
         "rules",
+        "shadowed",
         "unacknowledged",
         "unanswered",
         "unreachable",

@@ -125,7 +125,10 @@ ONCALL_FAULTS = [
     ("policies: {p: {rounds: 1.5}}", "1:24: rounds: expected a whole number, found 1.5"),
     ("policies: {p: {step: []}}", '1:16: unknown key "step" (did you mean "steps"?)'),
     ("policies: {p: {P0: [{wait: 5m}]}}", '1:21: "notify" is missing'),
-    ("wards: {}", '1:1: unknown key "wards" (known here: people, teams, schedules, policies, operators, last_resort)'),
+    (
+        "wards: {}",
+        '1:1: unknown key "wards" (known here: people, teams, schedules, policies, drills, operators, last_resort)',
+    ),
 ]
 
 SHA = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
