@@ -38,6 +38,7 @@ from desk.api import BASE, ROUTES, Answered, Call, Office, Route
 from desk.context import Desk
 from desk.people import Person
 from desk.problems import Problem
+from desk.status import StatusDoor
 from desk.stream import Pulse
 from triage.model.roles import Scope
 from triage.store import queries
@@ -84,6 +85,7 @@ def add_routes(app: web.Application, desk: Desk) -> Office:
     slack.add_routes(app, desk)
     slack_rooms.Rooms(desk).add_routes(app)
     mattermost.add_routes(app, desk)
+    StatusDoor(office).add_routes(app)
     views.add_routes(app, office, EVERY_ROUTE)
     return office
 

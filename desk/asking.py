@@ -94,6 +94,12 @@ class NoteBody(CommandBody):
     kind: Literal["note", "finding", "hypothesis"] = "note"
 
 
+class ResolveBody(CommandBody):
+    """Its end, and the last words for the public where the status page shows it."""
+
+    public: Annotated[Text, Field(max_length=2_000, description="What the status page says last.")] = ""
+
+
 class WhomBody(CommandBody):
     """Whom it is about: a person as oncall.yaml calls them."""
 

@@ -122,7 +122,12 @@ class Renderer:
         self._env.globals |= {"link": link, "meanings": BUILT_IN, "stamp": stamp.hexdigest(), "data_loss": data_loss}
         self._env.globals["shadow"] = shadow
 
+    def text(self, template: str, **values: Any) -> str:
+        """Return a template as text."""
+        return self._env.get_template(template).render(**values)
+
     def answer(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """Return a template as an answer with the headers every view has."""
-        text = self._env.get_template(template).render(**values)
-        return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+        return web.Response(
+            text=self.text(template, **values), status=status, content_type="text/html", headers=HEADERS
+        )

@@ -20,10 +20,11 @@ from triage import actions
 from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
+from triage.public import Effects, public_id
 from triage.rulebook import Rulebook
 from triage.status import Audience, Standing
 from triage.store import actions as runs
-from triage.store import before, queries, statements
+from triage.store import before, publications, queries, statements
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
@@ -121,9 +122,19 @@ async def _alerts(look: Look) -> Mapping[str, Any]:
     return {"alerts": await queries.alerts_of(look.client, look.one.key, ALERTS_SHOWN, after)}
 
 
+async def _public(look: Look) -> Mapping[str, Any]:
+    return {
+        "publication": await publications.one(look.client, look.one.key),
+        "publication_id": public_id(look.one.key),
+        "components": list(look.rulebook.status.components),
+        "effects": list(Effects),
+    }
+
+
 async def _updates(look: Look) -> Mapping[str, Any]:
     known = await statements.of(look.client, look.one.key)
-    return {"updates": known.items[::-1][:UPDATES_SHOWN], "audiences": list(Audience), "standings": list(Standing)}
+    shown = {"updates": known.items[::-1][:UPDATES_SHOWN], "audiences": list(Audience), "standings": list(Standing)}
+    return {**shown, **await _public(look)}
 
 
 async def _why(look: Look) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from desk.asking import CommandBody, Nothing, Text
 from desk.people import Person
 from triage import updates
 from triage.model import Verb
+from triage.public import Effects
 from triage.rulebook.durations import parse_duration
 from triage.status import Audience, Standing
 from triage.store import queries, standing
@@ -43,6 +44,15 @@ class UpdateBody(CommandBody):
         Field(max_length=40, description="Like `45m`, or `none`; if left out, the severity's interval."),
         AfterValidator(_next),
     ] = ""
+    components: Annotated[
+        Text,
+        Field(
+            max_length=2_000, description="For the public: what it is about, separated by commas; else its service's."
+        ),
+    ] = ""
+    effects: Annotated[
+        Effects | None, Field(description="For the public: how much they suffer; as before, or degraded, if left out.")
+    ] = None
 
 
 class Update(BaseModel):

@@ -113,9 +113,10 @@ ROUTES: Final = (
     command(
         Verb.RESOLVE,
         "resolve_incident",
-        "End an incident; asks for `confirm` while alerts fire",
+        "End an incident; asks for `confirm` while alerts fire, or the status page shows it",
         "End an incident.",
         "Resolved.",
+        asking.ResolveBody,
     ),
     command(
         Verb.NOTE,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, paging, pausing, quiet, telling
+from triage import changes, paging, pausing, publishing, quiet, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -253,6 +253,7 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     scene.line(incident, "reopened", f"back from {was}: {why}")
     if incident.tallied:  # what its clauses wait for went on meanwhile
         scene.draft.timer(f"after:{incident.key}", scene.now)
+    publishing.opened_again(scene, incident)
     paging.begin(scene, incident, wait)
     quiet.incident_changed(scene, incident)
 
@@ -322,6 +323,7 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
     incident.phase = Phase.RESOLVED
     incident.resolved_at = incident.changed_at = scene.now
     incident.resolved_by = by
+    publishing.resolved(scene, incident)
     quiet.incident_changed(scene, incident)
     scene.draft.timer(f"settle:{incident.key}", None)
     scene.draft.timer(f"forget:{incident.key}", scene.now + scene.rulebook.defaults.forget_incident_after)

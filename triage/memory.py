@@ -32,6 +32,7 @@ from triage.model import (
     Place,
     Rules,
 )
+from triage.public import Publication, Publications
 from triage.roster import Heartbeat, Roster
 from triage.run import Run
 from triage.shadow import Shadowed
@@ -69,6 +70,8 @@ PLACE: Final = "place"
 SHADOW: Final = "shadow"
 DRILL: Final = "drill"
 DRILLS: Final = "drills"
+PUBLICATION: Final = "publication"
+PUBLICATIONS: Final = "publications"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -102,6 +105,8 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     SHADOW: Shadowed,
     DRILL: Drill,
     DRILLS: Drills,
+    PUBLICATION: Publication,
+    PUBLICATIONS: Publications,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -117,6 +122,7 @@ THE_TRAY: Final[Key] = (TRAY, "")
 THE_SILENCES: Final[Key] = (SILENCES, "")
 THE_RECORDED: Final[Key] = (RECORDED, "")
 THE_DRILLS: Final[Key] = (DRILLS, "")
+THE_PUBLICATIONS: Final[Key] = (PUBLICATIONS, "")
 
 
 class Missing(Exception):

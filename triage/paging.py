@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import digests, overrides, own_steps, pausing, quiet, storms, telling
+from triage import digests, overrides, own_steps, pausing, publishing, quiet, storms, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -158,6 +158,7 @@ def fire(scene: Scene, incident: Incident) -> None:
         return
     if _pauses(scene, incident) or storms.stands(scene, incident):
         return
+    publishing.by_rule(scene, incident)
     late = scene.now - due
     late = late if late > LATE_AFTER else 0
     policy = _policy(scene, incident)

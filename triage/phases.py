@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import incidents, responding
+from triage import incidents, publishing, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, short
 from triage.scene import Scene
 
@@ -109,9 +109,16 @@ def resolve(scene: Scene, incident: Incident, command: Command) -> Answer:
     """End it, also while alerts fire if that is meant."""
     if incident.phase in ENDED:
         return Answer(DONE, f"incident {short(incident.key)} has ended already")
-    if incident.firing and not command.confirm:
+    last = command.data.get("public", "")
+    questions = []
+    if incident.firing:
         alerts = "1 alert still fires" if incident.firing == 1 else f"{incident.firing} alerts still fire"
-        return Answer(ASKS, f"{alerts}; resolve all the same? Their repeats will not open it again.")
+        questions.append(f"{alerts}; resolve all the same? Their repeats will not open it again.")
+    if not last.strip() and publishing.owes_last_update(scene, incident):
+        questions.append(f"The status page still shows it: without a last update it will say “{publishing.OVER}”")
+    if questions and not command.confirm:
+        return Answer(ASKS, " ".join(questions))
+    publishing.resolved(scene, incident, last)
     still = f" while {incident.firing} still fired" if incident.firing else ""
     said = f": {command.text[: responding.TEXT_MAX]}" if command.text else ""
     incidents.resolve(scene, incident, f"resolved by {command.by}{still}{said}", command.by)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
-from triage import paging, telling
+from triage import paging, publishing, telling
 from triage.memory import EFFECT, UPDATES
 from triage.model import (
     DAY,
@@ -61,14 +61,20 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
     rendered = command.data.get("rendered", "").strip()[:RENDERED_MAX] or f"[INCIDENT] {made.title}\n{made.text}"
     title, _, text = rendered.partition("\n")
     places = list(_places(scene, incident, made))
+    public = made.audience is Audience.PUBLIC
+    fault = publishing.fault(scene.rulebook, command.data) if public else ""
+    if fault:
+        return Answer(REFUSED, fault)
     if not command.confirm:
         many = "1 place" if len(places) == 1 else f"{len(places)} places"
-        page = ", and may be shown on the public status page" if made.audience is Audience.PUBLIC else ""
+        page = " and onto the public status page" if public else ""
         return Answer(ASKS, f"It goes to {many}{page}, and reads:\n\n{rendered}\n\nSend it?")
     known = of(scene, incident.key)
     scene.draft.put((UPDATES, incident.key), StatusUpdates((*known.items, made)[-KEPT:], known.total + 1))
     said = f"to {made.audience}, {made.status}: {made.text}"
     scene.line(incident, "update", said, by=command.by)
+    if public:
+        publishing.publish(scene, incident, made, command.data)
     for name, target in places:
         _send(scene, incident, made, name, target, title, text)
     _promise(scene, incident, made.next_at)

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
     "drill": ("drill", "Page somebody for a test, and measure the answer; list such drills."),
     "shadow": ("drill", "List whom Tocsin would have told, had paging not been in shadow."),
+    "status": ("status", "Show the public status page, or export it as files."),
     "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),
     "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),

@@ -73,7 +73,11 @@ def _show(item: dict[str, Any]) -> None:
 
 
 ack = verb("acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.", name="ack")
-resolve = verb("resolve", "Resolve an incident. While alerts still fire it asks; --confirm means it.")
+resolve = verb(
+    "resolve",
+    "Resolve an incident. While alerts still fire, or the public status page shows it, it asks; --confirm means it.",
+    click.option("--public", help="The last words on the public status page."),
+)
 unack = verb(
     "unacknowledge",
     "Give an incident back; it pages again. Nobody has it, and paging begins at step 1.",

@@ -23,6 +23,7 @@ from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
 from triage.rulebook.rooms import RoomRule
 from triage.rulebook.rule import Index, Rule
+from triage.rulebook.status import StatusRules
 from triage.rulebook.types import (
     REPORT,
     REPORT_STALE_AFTER,
@@ -121,6 +122,7 @@ class Rulebook:
         rooms: tuple[RoomRule, ...] = (),
         meanings: Mapping[Severity, Meaning],
         drills: Mapping[str, DrillPlan],
+        status: StatusRules,
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -145,6 +147,7 @@ class Rulebook:
         self.rooms = rooms
         self.meanings = meanings
         self.drills = drills
+        self.status = status
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

@@ -19,6 +19,7 @@ from triage.rulebook.quiet import compile_quiet
 from triage.rulebook.reading import read_folder, team_of
 from triage.rulebook.rooms import compile_rooms
 from triage.rulebook.rules import compile_severities
+from triage.rulebook.status import compile_status
 from triage.rulebook.types import Policy
 from triage.rulebook.updates import compile_updates
 
@@ -41,6 +42,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     actions = compile_actions(parts, catalogue.people, catalogue.teams, problems)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
     updates = compile_updates(parts, catalogue.services, catalogue.people, problems)
+    status = compile_status(parts, catalogue.services, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -70,6 +72,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         rooms=rooms,
         meanings=meanings.read(files),
         drills=drills,
+        status=status,
     )
 
 

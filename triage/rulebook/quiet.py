@@ -111,6 +111,7 @@ class MaintenanceShape(SparingShape):
     to: Instant = Field(description="Until when, with the offset.")
     comment: Text = Field("", description="Why.")
     by: Text = Field("", description="Who wanted it.")
+    public: Text = Field("", description="What the status page says of it; without this it does not show it.")
 
 
 class InhibitionShape(Shape):

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import actions, checks, heartbeats, quiet, rooms, shapes, updates, yaml
+from triage.rulebook import actions, checks, heartbeats, quiet, rooms, shapes, status, updates, yaml
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -26,6 +26,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "heartbeats.yaml": heartbeats.HeartbeatsFile,
     "quiet.yaml": quiet.QuietFile,
     "checks.yaml": checks.ChecksFile,
+    "status.yaml": status.StatusFile,
     "updates.yaml": updates.UpdatesFile,
     "actions.yaml": actions.ActionsFile,
     "rooms.yaml": rooms.RoomsFile,

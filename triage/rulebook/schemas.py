@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import actions, cases, checks, heartbeats, quiet, rooms, shapes, updates
+from triage.rulebook import actions, cases, checks, heartbeats, quiet, rooms, shapes, status, updates
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -14,6 +14,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "sources.schema.json": shapes.SourcesFile,
     "heartbeats.schema.json": heartbeats.HeartbeatsFile,
     "quiet.schema.json": quiet.QuietFile,
+    "status.schema.json": status.StatusFile,
     "checks.schema.json": checks.ChecksFile,
     "updates.schema.json": updates.UpdatesFile,
     "actions.schema.json": actions.ActionsFile,

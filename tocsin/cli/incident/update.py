@@ -25,5 +25,11 @@ command = verb(
     ),
     click.option("--title", help="In place of the incident's title, or of the service's name for the public."),
     click.option("--impact", help="Whom it hurts, in place of what the incident says; the public is told only this."),
+    click.option("--components", help="For the public: what it is about, separated by commas; else its service's."),
+    click.option(
+        "--effects",
+        type=click.Choice(["degraded", "partial", "major"]),
+        help="For the public: how much they suffer.",
+    ),
     click.option("--next", help="When the next update comes, like 45m, or none; else as its severity has it."),
 )
