@@ -14,7 +14,7 @@ from typing import Final, cast
 import msgspec
 import structlog
 
-from desk import commands, verbs
+from desk import commands, guides, verbs
 from desk.api import Office
 from desk.context import Desk
 from desk.people import Person
@@ -24,17 +24,20 @@ from triage.model import Incident, Millis, Place, Severity, Verb
 from triage.model.roles import Scope
 from triage.rulebook.durations import parse_duration
 from triage.status import Audience, Standing
-from triage.store import deeds, keys, queries
+from triage.store import deeds, keys, queries, standing
 from triage.store.appender import StoreUnavailable
 from triage.store.deeds import Deed
+from triage.store.why import Rulebooks
 
 MARK: Final = "!"
 HELP: Final = (
     "Commands: !ack · !severity P1 why · !note text · !update investigating|identified|monitoring|resolved text · "
-    "!page PERSON · !snooze 1h · !escalate · !resolve · !runbook. "
+    "!page PERSON · !snooze 1h · !escalate · !resolve · !runbook · !done r2. "
     "Everything else that is said here is kept in the timeline."
 )
 CHAT: Final = {"kind": "chat"}
+CHECKS_OFF: Final = "done"
+_rulebooks: Final = Rulebooks()
 log: Final = structlog.get_logger("desk.chat")
 
 
@@ -88,10 +91,10 @@ async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, wor
     name, _, rest = words.partition(" ")
     name, rest = name.lower(), rest.strip()
     if name == "runbook":
-        return f"Runbook: {incident.runbook}" if incident.runbook else "no rule names a runbook for this incident"
-    if name not in _READ:
+        return guides.in_chat(await _guide(desk, incident))
+    if name not in _READ and name != CHECKS_OFF:
         raise Refused(HELP)
-    asked = _READ[name](rest)
+    asked = _READ[name](rest) if name in _READ else _checked_off(await _guide(desk, incident), rest)
     if not known or not person.may(Scope.RESPOND):
         await _note(desk, person, name, incident.key, 403)
         why = f"{person.name} ({person.role}) needs the scope {Scope.RESPOND.value}" if known else "you are not known"
@@ -120,6 +123,18 @@ async def _note(desk: Desk, person: Person, name: str, incident: str, status: in
     deed = Deed(person.name, person.role, person.via, "", f"chat:{name}", incident, status)
     with contextlib.suppress(*queries.DOWN):
         await deeds.note(desk.client, deed, desk.clock(), desk.settings.audit_ms, status == 403)
+
+
+async def _guide(desk: Desk, incident: Incident) -> guides.Guide:
+    return await guides.of(desk.client, _rulebooks.of(await standing.rules(desk.client)), incident)
+
+
+def _checked_off(guide: guides.Guide, rest: str) -> Asked:
+    number, _, text = rest.partition(" ")
+    step = guides.step_of(guide, number.lower())
+    if not step:
+        raise Refused("say !done and a step as !runbook numbers it, like !done r2 rolled back to v41")
+    return Asked(Verb.CHECK, text.strip(), data={"step": step})
 
 
 def _severity(rest: str) -> Asked:

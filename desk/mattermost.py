@@ -68,5 +68,6 @@ def _said(text: str, everybody: bool) -> web.Response:
     """Return the answer in code marks, in which Mattermost reads no mention, link or mark-up."""
     if not text:
         return web.json_response({})
-    shown = "`{}`".format(text.replace("`", "'").replace("\n", " "))
+    words = text.replace("`", "'")
+    shown = f"```text\n{words}\n```" if "\n" in words else f"`{words}`"
     return web.json_response({"response_type": "in_channel" if everybody else "ephemeral", "text": shown})

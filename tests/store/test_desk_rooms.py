@@ -17,11 +17,11 @@ import pytest
 
 from desk import mattermost, slack_rooms
 from desk.slack_socket import Socket
-from tests.store.desk_support import DOWN, NOW, Town, town
+from tests.store.desk_support import DOWN, NOW, RULES, Town, town
 from tests.store.test_desk_slack import SECRET, incident, until
 from tests.unit.workers.slack_server import APP, BOT, Room, Slack, serving
 from triage.memory import PLACE
-from triage.model import Phase, Place, Severity
+from triage.model import Phase, Place, RulesLoaded, Severity, rules_digest
 from triage.model.roles import Role
 from triage.store import keys, queries
 
@@ -88,12 +88,27 @@ async def test_commands_do_what_they_do_elsewhere_and_are_answered(here: Town, w
     assert await say(here, workspace, "!note the database is full") == "noted"
     assert "sent to" in await say(here, workspace, "!update Identified the disk is full")
     assert await say(here, workspace, "!page ada please look") == "ada is paged"
-    assert await say(here, workspace, "!runbook") == "no rule names a runbook for this incident"
+    assert await say(here, workspace, "!runbook") == "There is no runbook for this incident."
     assert "Say !resolve yes to mean it." in await say(here, workspace, "!resolve")
     assert await say(here, workspace, "!resolve yes disk cleared") == "resolved"
     one = await incident(here)
     assert (one.acked_by, one.severity, one.phase) == ("ana", Severity.P2, Phase.RESOLVED)
     assert await lines(here, "note") == [("ana", "the database is full")]
+
+
+async def test_the_runbook_is_shown_and_checked_off_by_its_numbers(here: Town, workspace: Slack) -> None:
+    procedure = "# Detect\n\n- [ ] Look <!channel> on {{ instance }}\n- [ ] Mend\n"
+    files = {**RULES, "procedures/1-detect.md": procedure}
+    entry = await here.desk.appender.append(RulesLoaded(rules_digest(files), files), here.clock())
+    assert await queries.wait_decided(here.client, entry, 5)
+    told = await say(here, workspace, "!runbook")
+    assert "[ ] p1  Look &lt;!channel&gt; on a" in told
+    assert (await say(here, workspace, "!done p2 it was the disk"), await lines(here, "checked")) == (
+        "checked off",
+        [("ana", "Detect: Mend (it was the disk)")],
+    )
+    assert "[x] p2  Mend (ana)" in await say(here, workspace, "!runbook again")
+    assert "as !runbook numbers it" in await say(here, workspace, "!done r1")
 
 
 async def test_what_is_said_is_kept_whoever_says_it(here: Town, workspace: Slack) -> None:
