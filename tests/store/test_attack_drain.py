@@ -14,7 +14,7 @@ from tests.store.test_drain import Bench
 from tests.unit.triage.stage import FILES, START, alert
 from triage import incidents
 from triage.decide import VERSION
-from triage.memory import Key
+from triage.memory import Changes, Key
 from triage.model import (
     HOUR,
     MINUTE,
@@ -275,3 +275,14 @@ def test_history_replays_though_this_version_refuses_the_rules_in_force(
     bench.arrive("Slow")
     bench.settle(bench.another())
     bench.holds()
+
+
+def test_what_another_version_decided_is_not_called_a_difference(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade the audit may come before the new drain's checkpoint: there is nothing to compare yet."""
+    bench.arrive("Down")
+    bench.settle()
+    monkeypatch.setattr("triage.store.audit.VERSION", VERSION + 1)
+    monkeypatch.setattr("triage.store.audit.decide", lambda *_: Changes())
+    report = audit(bench.client, replay=True)
+    assert report.ok, report.lines
+    assert f"by version {VERSION}; this is {VERSION + 1}: nothing to compare" in report.lines[-1]

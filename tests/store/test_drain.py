@@ -266,7 +266,7 @@ def test_the_audit_finds_history_that_was_tampered_with(bench: Bench) -> None:
     bench.settle()
     entry, fields = cast("Any", bench.client.xrange(keys.JOURNAL, count=2))[1]
     bench.client.delete(keys.COMMITS)
-    bench.client.xadd(keys.COMMITS, {"c": f"0-1 {entry.decode()}", "g": "00" * 16, "v": 1}, id=entry)
+    bench.client.xadd(keys.COMMITS, {"c": f"0-1 {entry.decode()}", "g": "00" * 16, "v": VERSION}, id=entry)
     assert fields
     assert any("REPLAY DIFFERS" in line for line in audit(bench.client, replay=True).lines)
 
