@@ -7,12 +7,16 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tests.store.desk_support import DOWN, RULES, Town, town
+from click.testing import CliRunner
+
+from tests.store.desk_support import DOWN, RULES, TOKEN, Town, town
 from tests.unit.workers.http_server import Provider, serving
+from tocsin.cli import main
 from triage.model import MINUTE, Incident
-from triage.store import queries
+from triage.store import actions, queries
 from triage.store.client import connect
 from workers.actor import Actor
 from workers.outbound import allow
@@ -135,8 +139,6 @@ async def test_two_people_at_once_and_two_workers_make_one_call(redis_url: str) 
 async def test_without_their_courtesy_two_workers_still_make_one_call(redis_url: str) -> None:
     async with yard(redis_url) as one:
         await one.ask(parameters={"version": "v41"}, confirm=True)
-        from triage.store import actions
-
         client = connect(redis_url)
         [run] = actions.waiting(client)
         other = Actor(client, one.here.clock, SECRETS.get)
@@ -182,3 +184,29 @@ async def test_the_actions_are_listed(redis_url: str) -> None:
         assert [item["name"] for item in items] == ["other", "rollback"]
         assert [parameter["name"] for parameter in items[1]["parameters"]] == ["version", "hard"]
         assert "deploy-token" not in str(items)
+
+
+async def test_the_command_line_asks_runs_and_lists(redis_url: str, tmp_path: Path) -> None:
+    async with yard(redis_url) as one:
+        key = (await one.incident()).key[:6]
+        reach = ["--url", one.here.url, "--admin.token", TOKEN, "--storage.path", str(tmp_path)]
+
+        async def tocsin(*words: str) -> tuple[int, str]:
+            async with one.here.draining():
+                found = await asyncio.to_thread(CliRunner().invoke, main, ["incident", *words, *reach])
+            return found.exit_code, found.output
+
+        asked = await tocsin("action", key, "rollback", "-p", "version=v41")
+        assert (asked[0], "Run it now?" in asked[1]) == (1, True)
+        assert "nothing was sent" in (await tocsin("action", key, "rollback", "-p", "version=v41", "--dry-run"))[1]
+        assert (await tocsin("action", key, "rollback", "-p", "version"))[0] == 2
+        assert (await tocsin("action", key, "rollback", "-p", "version=v41", "--confirm"))[0] == 0
+        await one.act()
+        assert len(one.service.got) == 1
+        _, listed = await tocsin("action", key)
+        assert "rollback" in listed
+        assert "done (admin)" in listed
+        assert "HTTP 200: rolled back" in listed
+        assert (await tocsin("mitigation", key, "hotfix", "--commit", "1f2e3d4", "--pr", "812"))[0] == 0
+        found = await queries.timeline(one.here.client, (await one.incident()).key)
+        assert "hotfix commit 1f2e3d4, pr 812" in [line.text for line in found.items]
