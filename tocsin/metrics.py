@@ -95,6 +95,8 @@ def _deliveries(counts: dict[str, int]) -> Iterator[Metric]:
     failed: dict[str, int] = {}
     for key, count in counts.items():
         channel, _, ending = key.partition("/")
+        if ending == Ending.HANDED_OVER:
+            continue  # it is counted when the provider says what became of it
         attempts[channel] += count
         if not Ending(ending).told:
             failed[key] = count

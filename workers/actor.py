@@ -99,13 +99,16 @@ class Actor:
         since = time.monotonic()
         entry = actions.report(self._client, Acted(run.id, token, ActStep.STARTED, run.incident), self._clock())
         if not self._decided(entry):
-            log.warning("a run was not begun: triage does not come to it", run=run.id)
+            # When triage comes to `started` it finds this behind it: nothing was sent, and nobody need look.
+            text = "not sent: triage did not come to it in time"
+            self._report(Acted(run.id, token, ActStep.ENDED, run.incident, text=text))
             return
         known = actions.one(self._client, run.id)
         if known is None or known.token != token or known.state is not RunState.STARTED:
             return
         if time.monotonic() - since > 2 * DECIDED_S:
-            return  # stopped for long: people may have been told by now that nobody knows
+            self._report(Acted(run.id, token, ActStep.ENDED, run.incident, text="not sent: the worker was held up"))
+            return
         ended = self._ended(known, token)
         log.info("action run", run=run.id, action=run.action, ok=ended.ok, unsure=ended.unsure, took_ms=ended.took)
         self._report(ended)

@@ -187,7 +187,7 @@ def call(
         until = time.monotonic() + limit_s
         connection.connect()
         if limit_s:
-            limit = threading.Timer(limit_s, _cut, (connection.sock,))
+            limit = threading.Timer(max(0.0, until - time.monotonic()), _cut, (connection.sock,))
             limit.daemon = True
             limit.start()
         sent = True

@@ -35,6 +35,8 @@ SLICE_S: Final = 60.0
 """How long a drain works before it hands over, in seconds."""
 PUMP_S: Final = 60.0
 """How long a deliverer takes new effects on before it ends its job, in seconds. RQ's time limit is never met."""
+ACT_S: Final = 10.0
+"""How long a run of an action that is on its way may still take once the process is to stop, in seconds."""
 AGAIN_S: Final = 0.5
 """Pause before a worker that ended is started again, in seconds."""
 
@@ -85,6 +87,12 @@ def deliver_process(
     threading.Thread(target=actor.run, args=(stopping,), name="actor", daemon=True).start()
     sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER
     _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping, sign)
+    acting = threading.Thread(
+        target=Actor(connect(url), clock, lookup).run, args=(stopping,), name="actor", daemon=True
+    )
+    acting.start()
+    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
+    acting.join(ACT_S)  # what is on its way then is told as unknown
 
 
 def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from tests.store.desk_support import DOWN, RULES, TOKEN, Town, town
@@ -149,6 +150,21 @@ async def test_without_their_courtesy_two_workers_still_make_one_call(redis_url:
         client.close()
         assert len(one.service.got) == 1
         assert (await one.runs())[0]["state"] == "done"
+
+
+async def test_what_triage_does_not_come_to_in_time_is_not_sent_and_not_unknown(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with yard(redis_url) as one:
+        await one.ask(parameters={"version": "v41"}, confirm=True)
+        monkeypatch.setattr("workers.actor.DECIDED_S", 0.05)
+        for _ in range(2):
+            assert await asyncio.to_thread(one.actor.begin) == 1
+            await asyncio.to_thread(one.actor.settle)
+        await one.here.decide()
+        assert one.service.got == []
+        [run] = await one.runs()
+        assert (run["state"], run["output"]) == ("failed", "not sent: triage did not come to it in time")
 
 
 async def test_the_view_has_a_form_for_what_fits_and_shows_what_was_run(redis_url: str) -> None:
