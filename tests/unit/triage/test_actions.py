@@ -94,6 +94,13 @@ def test_what_may_not_be_run_is_refused_in_words() -> None:
     assert runs(made) == runs(other) == []
 
 
+def test_nothing_is_run_for_what_is_over() -> None:
+    made = stage()
+    made.command(Verb.RESOLVE, made.incident.key, "ana", confirm=True)
+    assert "has ended already" in ask(made).text
+    assert runs(made) == []
+
+
 def test_two_people_who_press_at_once_run_it_once() -> None:
     made = stage()
     assert ask(made).ending == "done"
