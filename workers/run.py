@@ -82,16 +82,12 @@ def deliver_process(
     stopping = threading.Event()
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace, shadow))
     Keeper(connect(url), clock, lookup, stopping).start()
-    # A daemon: a run on its way must not keep the process from ending; what it leaves open is told as unknown.
-    actor = Actor(connect(url), clock, lookup)
-    threading.Thread(target=actor.run, args=(stopping,), name="actor", daemon=True).start()
-    sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER
-    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping, sign)
     acting = threading.Thread(
         target=Actor(connect(url), clock, lookup).run, args=(stopping,), name="actor", daemon=True
     )
     acting.start()
-    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping)
+    sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER
+    _work(url, jobs.DELIVER, clock, process_name(jobs.DELIVER), stopping, sign)
     acting.join(ACT_S)  # what is on its way then is told as unknown
 
 
