@@ -27,7 +27,7 @@ from tocsin.settings import Settings
 from triage.model import Millis, Severity
 from triage.store import watching
 from triage.store.client import connect
-from workers import outbound
+from workers import outbound, slack
 from workers.channel import Delivery
 
 STATE: Final = "watch.json"
@@ -196,6 +196,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     outbound.allow(ANYWHERE)
+    slack.use(settings.slack_api_url)
     settings.storage_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     client = connect(settings.redis_url, STORE_PATIENCE_S)
     log.info("watching", pid=os.getpid(), second_path=str(settings.watch_config))
@@ -206,6 +207,7 @@ def run(settings: Settings) -> None:
 def try_path(settings: Settings) -> list[str]:
     """Send one message by the second path. Return every fault; none means that all methods took it."""
     outbound.allow(ANYWHERE)
+    slack.use(settings.slack_api_url)
     path = second_path(settings)
     path.look()
     if path.faults:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, paging, pausing, publishing, quiet, telling
+from triage import changes, paging, pausing, publishing, quiet, rooms, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -351,6 +351,7 @@ def forget(scene: Scene, incident: Incident) -> None:
         if known.stands_for:
             scene.draft.put((STORM, key), None)
         scene.draft.put((UPDATES, key), None)
+        rooms.forget(scene, known)
 
 
 def still_firing(alert: Alert | None) -> bool:

@@ -88,11 +88,13 @@ def name_of(incident: Incident) -> str:
 def _asked(scene: Scene, incident: Incident, room: Room) -> Room:
     effect_id = key_of("room", incident.key, scene.entry)
     facts = telling.facts_of(incident, "")
+    ends = incident.phase in _ENDS.get(room.archive, ENDED)
     facts |= {
         "room": room.name,
         telling.THREAD: room.place,
         "invite": ",".join(_invited(scene, incident, room)),
-        "archive": "yes" if incident.phase in _ENDS.get(room.archive, ENDED) else "",
+        "archive": "yes" if ends else "",
+        "restore": "yes" if room.archived and not ends else "",
         "impact": incident.impact,
         "eta": str(incident.eta) if incident.eta is not None else "",
         "responders": ", ".join(incident.responders),
@@ -143,15 +145,26 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
         scene.line(incident, "given-up", text, minor=True)
         telling.tell_operator(scene, f"room:{scheme}", f"An incident room by {scheme} is not as it should be", text)
         return
-    if effect.facts.get("archive"):
+    ends = bool(effect.facts.get("archive"))
+    incident.room = msgspec.structs.replace(room, archived=ends)
+    if ends and not room.archived:
         scene.line(incident, "room", f"the room {room.name} is archived")
+
+
+def forget(scene: Scene, incident: Incident) -> None:
+    """The incident is forgotten: what is said in its room is nobody's any more."""
+    if incident.room is not None and incident.room.place:
+        scene.draft.put((PLACE, _place(incident.room.target, incident.room.place)), None)
+
+
+def _place(target: str, receipt: str) -> str:
+    return f"{target.partition('+')[0]}:{receipt.partition(':')[0]}"
 
 
 def _found(scene: Scene, incident: Incident, room: Room, effect: Effect, receipt: str) -> None:
     """Remember where the room is, as soon as it is there, for the next attempt and for what is said in it."""
     if not room.place:
         scene.line(incident, "room", f"the room {room.name} is open")
-        service, channel = effect.target.partition("+")[0], receipt.partition(":")[0]
-        scene.draft.put((PLACE, f"{service}:{channel}"), Place(incident.key))
+        scene.draft.put((PLACE, _place(effect.target, receipt)), Place(incident.key))
     effect.facts = {**effect.facts, telling.THREAD: receipt}
     incident.room = msgspec.structs.replace(room, place=receipt)

@@ -32,7 +32,8 @@ class Message(msgspec.Struct, frozen=True):
     `taken_by` is who has the incident, or "". `thread` is the receipt of the incident's first message by this contact
     method: the one to reply to, or to change where this is an update; "" where there is none. `word` is what a
     button sends to `<answer_url>/tap` to acknowledge. Where it is for the incident's
-    room (`workers.chatroom`), `room` is its name, `invite` whom to invite, `ends` whether the room is archived.
+    room (`workers.chatroom`), `room` is its name, `invite` whom to invite, `ends` whether the room is archived,
+    `returns` whether it was and is wanted again.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Message(msgspec.Struct, frozen=True):
     room: str = ""
     invite: tuple[str, ...] = ()
     ends: bool = False
+    returns: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):

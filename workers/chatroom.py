@@ -51,9 +51,11 @@ def keep(chat: ChatRoom, message: Message) -> Delivery:
         if isinstance(opened, Delivery):
             return opened
         room = opened
-    if known and not message.ends and (fault := chat.restore(room)):
+    if message.returns and (fault := chat.restore(room)):
         return msgspec.structs.replace(fault, receipt=message.thread)
-    posted = known if message.ends and known else chat.status(room, f"{message.title}\n{message.body}", known)
+    posted = chat.status(room, f"{message.title}\n{message.body}", known)
+    if isinstance(posted, Delivery) and message.ends and known:
+        posted = known  # it is archived already, and how it ended was shown before
     if isinstance(posted, Delivery):
         return msgspec.structs.replace(posted, receipt=f"{room}:{known}")
     if message.ends:

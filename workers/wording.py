@@ -119,6 +119,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         room=facts.get("room", ""),
         invite=tuple(filter(None, facts.get("invite", "").split(","))),
         ends=bool(facts.get("archive")),
+        returns=bool(facts.get("restore")),
         word=links.word_of(link_secret, effect.id) if token else "",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.stories.town import SEVERITY, Town, oncall
 from tests.unit.workers.mattermost_server import TOKEN, Channel, Mattermost
 from tests.unit.workers.mattermost_server import serving as serving_mattermost
 from tests.unit.workers.slack_server import BOT, Room, Slack, serving
+from triage.memory import PLACE
 from triage.model import Verb
+from triage.store import keys
 from triage.store.client import connect
 from workers import slack
 from workers.channel import load
@@ -53,6 +56,10 @@ def room(workspace: Slack) -> Room:
     return only
 
 
+def places(town: Town) -> list[bytes]:
+    return cast("list[bytes]", town.client.hkeys(keys.family(PLACE)))
+
+
 def said(town: Town, what: str) -> list[str]:
     return [line.text for line in town.timeline(town.incident) if line.what == what]
 
@@ -74,6 +81,7 @@ async def test_a_room_is_opened_named_and_kept_true_until_it_is_archived(town: T
     assert len(here.messages) == 1
     await town.asks(Verb.RESOLVE, "ben", confirm=True)
     assert here.archived
+    assert "(resolved)" in status["blocks"][1]["text"]["text"]
     lines = said(town, "room")
     assert lines[1:] == [f"the room {here.name} is open", f"the room {here.name} is archived"]
 
@@ -137,7 +145,19 @@ async def test_an_incident_that_opens_again_gets_its_room_back(town: Town, works
     assert room(workspace).archived
     await town.fires("Down")
     assert not room(workspace).archived
+    assert len(workspace.made("conversations.unarchive")) == 1
     await town.acks("ana")
+
+
+async def test_with_the_incident_its_room_is_forgotten_and_others_keep_theirs(town: Town, workspace: Slack) -> None:
+    await roomed(town, SLACK)
+    await town.fires("Down")
+    await town.acks("ana")
+    await town.ends("Down")
+    assert len(places(town)) == 1
+    town.wait(hours=24 * 91)
+    assert town.incidents == []
+    assert places(town) == []
 
 
 async def test_a_room_in_mattermost(town: Town, server: Mattermost) -> None:
@@ -157,6 +177,7 @@ async def test_a_room_in_mattermost(town: Town, server: Mattermost) -> None:
     assert here.members == ["a" * 26, "b" * 26]
     await town.asks(Verb.RESOLVE, "ben", confirm=True)
     assert here.archived
+    assert "(resolved)" in next(iter(here.posts.values()))
 
 
 async def test_a_mattermost_that_is_down_is_tried_again_and_one_that_refuses_is_told(
@@ -172,3 +193,18 @@ async def test_a_mattermost_that_is_down_is_tried_again_and_one_that_refuses_is_
     server.status = 0
     await town.acks("ana")
     assert len(server.channels) == 1
+
+
+async def test_a_room_that_was_archived_before_its_result_was_noted_ends_all_the_same(
+    town: Town, workspace: Slack
+) -> None:
+    await roomed(town, SLACK, archive="resolved")
+    await town.fires("Down")
+    await town.acks("ana")
+    workspace.troubles["conversations.archive"] = "cut"
+    await town.asks(Verb.RESOLVE, "ana", confirm=True)
+    del workspace.troubles["conversations.archive"]
+    room(workspace).archived = True  # it had been, before the connection broke
+    town.wait(minutes=1)
+    assert said(town, "room")[-1].endswith("is archived")
+    assert said(town, "given-up") == []

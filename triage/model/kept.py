@@ -124,6 +124,7 @@ class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
     effect: str = ""
     archive: str = "closed"
     invite: tuple[str, ...] = ()
+    archived: bool = False
 
 
 class Place(msgspec.Struct, array_like=True, gc=False):

@@ -68,13 +68,14 @@ def compile_rooms(
             place = ("rooms", part.position("rooms", index))
             fault = secrets.method_fault(shape.contact) or _no_room(shape.contact)
             if fault:
-                hint = secrets.REMEDY if "literal" in fault else f"there are {', '.join(SCHEMES)}"
+                known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
+                hint = secrets.REMEDY if "literal" in fault else known
                 problems.append(part.document.problem((*place, "contact"), fault, hint))
-            for field, names, known in (("services", shape.services, services), ("invite", shape.invite, people)):
+            for field, names, kinds in (("services", shape.services, services), ("invite", shape.invite, people)):
                 for position, name in enumerate(names):
-                    if name not in known:
+                    if name not in kinds:
                         what = "service" if field == "services" else "person"
-                        hint = closest(name, known)
+                        hint = closest(name, kinds)
                         message = f'there is no {what} "{name}"'
                         problems.append(part.document.problem((*place, field, position), message, hint, "warning"))
             found.append(

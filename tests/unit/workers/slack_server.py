@@ -112,7 +112,7 @@ class Slack:
         message = next((one for one in room.messages if one["ts"] == asked["ts"]), None) if room else None
         if message is None:
             return "message_not_found"
-        fault = faults_of(asked)
+        fault = "is_archived" if room is not None and room.archived else faults_of(asked)
         if fault:
             return fault
         message.update(asked)
