@@ -74,7 +74,7 @@ class Route:
     `silencers`: tokens that may silence and nothing else may use it too. `scope`: what it needs where that is not what
     its method says (`needs`). `secret`: its answer is never kept, not even for a repeat. `operation` is its stable name
     where that is not the handler's. A route with a `verb` (`desk.verbs`) is also a form of the incident's view, at the
-    same address without `/api/v1`; `done` is what the view says then.
+    same address without `/api/v1`; `done` is what the view says then, `view` what follows the incident's address there.
     """
 
     method: str
@@ -91,6 +91,7 @@ class Route:
     operation: str = ""
     verb: Verb | None = None
     done: str = ""
+    view: str = ""
 
     @property
     def name(self) -> str:

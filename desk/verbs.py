@@ -92,8 +92,11 @@ def command(
     done: str,
     body: type[asking.CommandBody] = asking.CommandBody,
     path: str = "",
+    view: str = "",
 ) -> Route:
-    """Return the route of a verb. `path` is its word in addresses where that is not the verb's own."""
+    """Return the route of a verb. `path` is its word in addresses where that is not the verb's own. `view` follows the
+    incident's address where its form is in another view.
+    """
     return Route(
         "POST",
         f"/incidents/{{id}}/{path or verb.value}",
@@ -105,6 +108,7 @@ def command(
         operation=operation,
         verb=verb,
         done=done,
+        view=view,
     )
 
 

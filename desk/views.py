@@ -12,7 +12,20 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from desk import admitting, answering, asking, declaring, people, phone, problems, reading, sections, signing, verbs
+from desk import (
+    admitting,
+    answering,
+    asking,
+    declaring,
+    people,
+    phone,
+    postmortems,
+    problems,
+    reading,
+    sections,
+    signing,
+    verbs,
+)
 from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
@@ -41,6 +54,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     app.router.add_get("/incidents/{id}", house.signed_in(house.incident))
     app.router.add_post("/incidents/{id}/{verb:" + "|".join(forms) + "}", house.signed_in(house.command))
     declaring.add_views(app, house)
+    postmortems.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))
@@ -198,7 +212,7 @@ class Views:
         if outcome.ending == "done" and fields.get("dry_run"):
             return await self._incident(request, person, said=outcome.text)
         done = "pending" if outcome.ending == "pending" else name
-        location = f"/incidents/{outcome.incident.key[:6]}?done={done}"
+        location = f"/incidents/{outcome.incident.key[:6]}{route.view}?done={done}"
         return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
 
     async def alerts(self, request: web.Request, person: Person) -> web.Response:

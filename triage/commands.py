@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import actions, checking, commanding, drills, merging, phases, responding, updates
+from triage import actions, checking, commanding, drills, learning, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -36,6 +36,8 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.UPDATE: _ANY,
     Verb.ACTION: _OPEN,
     Verb.MITIGATION: _ANY,
+    Verb.POSTMORTEM: _ANY,
+    Verb.ITEM: _ANY,
     Verb.MISTAP: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
@@ -87,5 +89,7 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.UPDATE: updates.update,
     Verb.ACTION: actions.ask,
     Verb.MITIGATION: actions.mitigation,
+    Verb.POSTMORTEM: learning.postmortem,
+    Verb.ITEM: learning.item,
     Verb.MISTAP: responding.mistap,
 }

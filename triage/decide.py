@@ -46,6 +46,7 @@ from triage.memory import (
     HEARTBEAT,
     INCIDENT,
     OVERRIDES,
+    PAST,
     SILENCE,
     TALLY,
     THE_DRILLS,
@@ -97,7 +98,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 13
+VERSION: Final = 14
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 
@@ -177,6 +178,7 @@ _TIMED: Final = {
     "silence": SILENCE,
     "digest": TRAY,
     "drill": DRILL,
+    "past": PAST,
 }
 """Kind of timer → the family of what it names, where that is no incident."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, paging, pausing, publishing, quiet, rooms, telling
+from triage import changes, figures, learning, paging, pausing, publishing, quiet, rooms, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -251,6 +251,8 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     for timer in ("settle", "forget"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
     scene.line(incident, "reopened", f"back from {was}: {why}")
+    if was in ENDED:
+        figures.goes_on(scene, incident.key)
     if incident.tallied:  # what its clauses wait for went on meanwhile
         scene.draft.timer(f"after:{incident.key}", scene.now)
     publishing.opened_again(scene, incident)
@@ -330,6 +332,8 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
     if incident.tallied:
         scene.draft.timer(f"after:{incident.key}", None)
     scene.line(incident, "resolved", why, by=by)
+    figures.ended(scene, incident)
+    learning.ended(scene, incident)
     if not was_clear:
         telling.tell(scene, incident, "resolved", f"Resolved: {incident.title}", why, but=by)
 

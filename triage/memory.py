@@ -32,6 +32,7 @@ from triage.model import (
     Place,
     Rules,
 )
+from triage.postmortem import Past, Postmortem, Version
 from triage.public import Publication, Publications
 from triage.roster import Heartbeat, Roster
 from triage.run import Run
@@ -72,6 +73,9 @@ DRILL: Final = "drill"
 DRILLS: Final = "drills"
 PUBLICATION: Final = "publication"
 PUBLICATIONS: Final = "publications"
+POSTMORTEM: Final = "postmortem"
+VERSION: Final = "version"
+PAST: Final = "past"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -107,6 +111,9 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     DRILLS: Drills,
     PUBLICATION: Publication,
     PUBLICATIONS: Publications,
+    POSTMORTEM: Postmortem,
+    VERSION: Version,
+    PAST: Past,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

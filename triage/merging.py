@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from triage import flapping, incidents, paging, pausing, quiet, raises, responding, telling
+from triage import figures, flapping, incidents, learning, paging, pausing, quiet, raises, responding, telling
 from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
 from triage.scene import Scene
@@ -31,7 +31,7 @@ _ESCALATION: Final = (
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
 
 OnMerge = Callable[[Scene, Incident, Incident], None]
-ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over,)
+ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over, learning.hand_over)
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")
 
@@ -154,6 +154,10 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     into.taken_at = _first(into.taken_at, gone.taken_at)
     into.mitigating_at = _first(into.mitigating_at, gone.mitigating_at)
     into.human_at = into.changed_at = scene.now
+    into.resolution, into.root_cause = into.resolution or gone.resolution, into.root_cause or gone.root_cause
+    for name, (pages, nights) in gone.calls.items():
+        known = into.calls.get(name, (0, 0))
+        into.calls = {**into.calls, name: (known[0] + pages, known[1] + nights)}
     into.merged = (*into.merged, gone.key, *gone.merged)
     pausing.merge(scene, gone, into)
     _add_tallies(scene, gone, into)
@@ -190,6 +194,7 @@ def _end(scene: Scene, gone: Incident, into: Incident, by: str) -> None:
         scene.draft.timer(f"{kind}:{gone.key}", None)
     scene.draft.merge(gone.key, into.key)
     scene.draft.put((TALLY, gone.key), None)
+    figures.goes_on(scene, gone.key)
     gone.phase = Phase.CLOSED
     gone.resolved_at = scene.now if gone.resolved_at is None else gone.resolved_at
     gone.resolved_by = gone.resolved_by or by

@@ -6,6 +6,7 @@ what has not been sent. The method is a part of a page's id: one page per incide
 
 from __future__ import annotations
 
+from triage import figures
 from triage.memory import EFFECT
 from triage.model import Effect, EffectKind, Incident
 from triage.rulebook.durations import show_duration
@@ -22,6 +23,7 @@ def sent(scene: Scene, incident: Incident, effect: Effect) -> None:
     """A worker reports the first attempt of an effect: a later step counts as a page from now on."""
     if effect.kind is EffectKind.PAGE and effect.after:
         incident.pages += 1
+        figures.called(scene, incident, effect.person)
         why = effect.facts.get("why", "").partition(", ")[2]
         scene.line(incident, "page", f"paging {effect.person} by {_way(effect)}, their own next step: {why}")
 

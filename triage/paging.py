@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import digests, overrides, own_steps, pausing, publishing, quiet, storms, telling
+from triage import digests, figures, overrides, own_steps, pausing, publishing, quiet, storms, telling
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -347,6 +347,7 @@ def _page(
         own_steps.planned(scene, incident, effect)
         return 1
     incident.pages += 1
+    figures.called(scene, incident, name)
     by = effect.target.partition(":")[0]
     delayed = f", {late // MINUTE} min late" if late else ""
     scene.line(incident, "page", f"paging {name} by {by}: {why}{delayed}")

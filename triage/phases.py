@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import incidents, publishing, responding
+from triage import incidents, learning, publishing, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, short
 from triage.scene import Scene
 
@@ -119,6 +119,7 @@ def resolve(scene: Scene, incident: Incident, command: Command) -> Answer:
     if questions and not command.confirm:
         return Answer(ASKS, " ".join(questions))
     publishing.resolved(scene, incident, last)
+    incident.resolution = incident.resolution or command.text[: responding.TEXT_MAX]
     still = f" while {incident.firing} still fired" if incident.firing else ""
     said = f": {command.text[: responding.TEXT_MAX]}" if command.text else ""
     incidents.resolve(scene, incident, f"resolved by {command.by}{still}{said}", command.by)
@@ -130,6 +131,10 @@ def _postmortem(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 
 def _close(scene: Scene, incident: Incident, command: Command) -> Answer:
+    """Close it for good. What closing asks for and is not there is asked about first."""
+    lacks = learning.missing(scene, incident)
+    if lacks and not command.confirm:
+        return Answer(ASKS, f"{', '.join(lacks)}; close incident {short(incident.key)} all the same?")
     return _moved(scene, incident, command, Phase.CLOSED)
 
 

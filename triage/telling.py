@@ -155,6 +155,28 @@ def tell_person(scene: Scene, name: str, topic: str, title: str, text: str) -> b
     return True
 
 
+def send_out(
+    scene: Scene, incident: Incident, kind: EffectKind, target: str, title: str, facts: dict[str, str]
+) -> None:
+    """Send something of an incident to a place that the rules name, not to a person."""
+    effect_id = key_of(kind.value, incident.key, scene.entry, str(incident.lines), target)
+    effect = Effect(
+        id=effect_id,
+        kind=kind,
+        incident=incident.key,
+        person="postmortems.yaml",
+        target=target,
+        title=title,
+        facts={**facts_of(incident, ""), **facts},
+        made_at=scene.now,
+        due=scene.now,
+        deadline=scene.now + HOUR,
+        methods=(target,),
+        severity=incident.severity,
+    )
+    scene.draft.put((EFFECT, effect_id), effect)
+
+
 def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
     """Tell the operators that Tocsin needs care: once per topic and hour."""
     meta = scene.draft.meta()

@@ -10,10 +10,12 @@ from triage import (
     deliveries,
     digests,
     drills,
+    figures,
     firing,
     flapping,
     heartbeats,
     incidents,
+    learning,
     overrides,
     paging,
     pausing,
@@ -24,8 +26,11 @@ from triage import (
     updates,
 )
 from triage.memory import ALERT, DETAILS, TALLY
-from triage.model import ENDED, Alert, AlertState, Details, Incident, Phase
+from triage.model import DAY, ENDED, Alert, AlertState, Details, Incident, Millis, Phase
 from triage.scene import Scene
+
+KEEP_ON: Final[Millis] = 30 * DAY
+"""How long an incident is kept on, again and again, while something of it is still to be done."""
 
 
 def fire(scene: Scene, name: str) -> None:
@@ -55,7 +60,9 @@ def _storm(scene: Scene, incident: Incident) -> None:
 
 
 def _forget(scene: Scene, incident: Incident) -> None:
-    if incident.phase in ENDED:
+    if incident.phase in ENDED and learning.keeps(scene, incident):
+        scene.draft.timer(f"forget:{incident.key}", scene.now + KEEP_ON)
+    elif incident.phase in ENDED:
         incidents.forget(scene, incident)
 
 
@@ -132,6 +139,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "promise": updates.fire,
     "settle": _settle,
     "forget": _forget,
+    "learn": learning.remind,
 }
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,
@@ -142,6 +150,7 @@ _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "silence": silences.fire,
     "digest": digests.fire,
     "drill": drills.fire,
+    "past": figures.fire,
 }
 _ALERT: Final[dict[str, Callable[[Scene, str], None]]] = {
     "alert": _alert,

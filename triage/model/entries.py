@@ -88,6 +88,8 @@ class Verb(enum.StrEnum):
     UPDATE = "update"
     ACTION = "action"
     MITIGATION = "mitigation"
+    POSTMORTEM = "postmortem"
+    ITEM = "item"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
 

@@ -152,7 +152,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `impact` says whom it hurts, `eta` when it should be over (None: nobody said). `roles` are who commands,
     communicates and writes. `spared` raised or declared it by hand and is not paged for that. `taken_at` and
     `mitigating_at` are when it was first acknowledged and first mitigated. `links` are incidents that have to do with
-    it; `merged` became part of it, and `merged_into` is what it became part of, or "".
+    it; `merged` became part of it, and `merged_into` is what it became part of, or "". `resolution` says how it ended,
+    `root_cause` why it happened. `calls`: person → how many pages went to them, and how many of those at night.
     `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
     that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
     `changed` is the change just before it that is nearest, as a phrase.
@@ -220,6 +221,9 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     links: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     merged_into: str = ""
+    resolution: str = ""
+    root_cause: str = ""
+    calls: dict[str, tuple[int, int]] = {}
     parts: int = 0
     storm: str = ""
     stands_for: int = 0
@@ -242,6 +246,8 @@ class EffectKind(enum.StrEnum):
     """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care.
 
     An update changes a message that was sent before, and disturbs nobody; a room is where responders meet.
+    An update changes a message that was sent before, and disturbs nobody. A document is a postmortem that is published,
+    an item one thing to be done after an incident; both go to places that postmortems.yaml names.
     """
 
     PAGE = "page"
@@ -249,6 +255,8 @@ class EffectKind(enum.StrEnum):
     OPERATOR = "operator"
     UPDATE = "update"
     ROOM = "room"
+    DOCUMENT = "document"
+    ITEM = "item"
 
 
 class Effect(msgspec.Struct, array_like=True, gc=False):

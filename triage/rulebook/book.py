@@ -19,6 +19,7 @@ from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
 from triage.rulebook.meanings import Meaning
+from triage.rulebook.postmortems import Learning
 from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
 from triage.rulebook.rooms import RoomRule
@@ -123,6 +124,7 @@ class Rulebook:
         meanings: Mapping[Severity, Meaning],
         drills: Mapping[str, DrillPlan],
         status: StatusRules,
+        learning: Learning,
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -148,6 +150,7 @@ class Rulebook:
         self.meanings = meanings
         self.drills = drills
         self.status = status
+        self.learning = learning
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import actions, checks, heartbeats, quiet, rooms, shapes, status, updates, yaml
+from triage.rulebook import actions, checks, heartbeats, postmortems, quiet, rooms, shapes, status, updates, yaml
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -30,6 +30,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "updates.yaml": updates.UpdatesFile,
     "actions.yaml": actions.ActionsFile,
     "rooms.yaml": rooms.RoomsFile,
+    "postmortems.yaml": postmortems.PostmortemsFile,
 }
 TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "severity.yaml": shapes.TeamSeverityFile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import actions, cases, checks, heartbeats, quiet, rooms, shapes, status, updates
+from triage.rulebook import actions, cases, checks, heartbeats, postmortems, quiet, rooms, shapes, status, updates
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -19,6 +19,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "updates.schema.json": updates.UpdatesFile,
     "actions.schema.json": actions.ActionsFile,
     "rooms.schema.json": rooms.RoomsFile,
+    "postmortems.schema.json": postmortems.PostmortemsFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -230,6 +230,9 @@ def test_ended_alerts_are_forgotten_in_the_end_and_so_are_incidents() -> None:
     stage.ends()
     stage.advance(91 * 24 * HOUR)
     left = {key[0] for key in stage.memory.values}
+    assert left <= {"meta", "ledger", "rules", "budget", "past", "postmortem"}
+    stage.advance(800 * 24 * HOUR)
+    left = {key[0] for key in stage.memory.values}
     assert left <= {"meta", "ledger", "rules", "budget"}
     assert stage.memory.timers == {}
 

@@ -36,6 +36,8 @@ ARGUMENTS: dict[Verb, dict[str, Any]] = {
     Verb.SEVERITY: {"text": "x", "data": {"to": "P2"}},
     Verb.ROLE: {"person": "ben", "data": {"role": "scribe"}},
     Verb.IMPACT: {"text": "x"},
+    Verb.POSTMORTEM: {"data": {"root_cause": "x"}},
+    Verb.ITEM: {"text": "x"},
     Verb.ETA: {"data": {"eta": "30m"}},
     Verb.MITIGATION: {"data": {"what": "rollback", "version": "v41"}},
     Verb.UPDATE: {"text": "x", "data": {"status": "investigating"}},

@@ -1,0 +1,90 @@
+"""Postmortems by plain forms and over the API: made, written, reviewed, published, listed when overdue; insights."""
+
+from __future__ import annotations
+
+from tests.store.desk_support import DOWN, RULES, Town, town
+from triage.model import DAY, Command, Verb
+from triage.store import queries
+
+FILES = {**RULES, "postmortems.yaml": "within: {P0: 7d}\ntime_zone: Europe/Berlin\n"}
+
+
+async def over(here: Town) -> str:
+    """An incident that ada had and resolved; return its six characters."""
+    await here.load(FILES)
+    await here.send(DOWN)
+    one = (await queries.incidents(here.client, queries.IncidentFilter())).items[0]
+    for verb in (Verb.ACKNOWLEDGE, Verb.RESOLVE):
+        command = Command(verb, one.key, "ada", "api", "<b>rolled back</b>", confirm=True)
+        await here.desk.appender.append(command, here.clock())
+    await here.decide()
+    return one.key[:6]
+
+
+async def test_a_postmortem_is_written_reviewed_and_published_with_plain_forms(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        name = await over(here)
+        await here.sign_in()
+        at = f"/incidents/{name}/postmortem"
+        async with here.draining():
+            _, text = await here.view(at)
+            assert "<h1>Postmortem: checkout is down</h1>" in text
+            assert "&lt;b&gt;rolled back&lt;/b&gt;" in text
+            assert "2026-01-01 00:00:00 UTC (01:00 CET)" in text
+            for path, fields, status in (
+                (at, {"root_cause": "a full disk", "whys": "no alert\nno budget"}, 303),
+                (f"/incidents/{name}/item", {"text": "Alert on disks", "due": "2026-01-09", "priority": "high"}, 303),
+                (at, {"document": "# It was the *disk* <script>alert(1)</script>"}, 303),
+                (at, {"do": "publish"}, 409),
+                (at, {"do": "publish", "confirm": "yes"}, 303),
+            ):
+                answer, text = await here.post(path, {"csrf": here.csrf, **fields})
+                assert answer.status == status, text
+            assert answer.headers["Location"] == f"{at}?done=postmortem"
+            _, text = await here.view(at)
+        assert "It was the <em>disk</em> &lt;script&gt;" in text
+        assert "<script>alert" not in text
+        _, text = await here.view(f"{at}?write=yes")
+        assert "Save as version 2" in text
+        found = await here.get(f"/incidents/{name}/postmortem?version=0")
+        assert (found["state"], found["versions"], found["root_cause"]) == ("published", 1, "a full disk")
+        assert "1. Why? no alert\n2. Why? no budget\n3. Why? _…_" in found["markdown"]
+        assert found["items"][0]["due"] == "2026-01-09T23:59:59.000Z"
+
+
+async def test_what_is_overdue_is_listed_first(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        name = await over(here)
+        async with here.draining():
+            body = {"text": "Alert on disks", "due": "1d", "person": "ada"}
+            assert (await here.ask("POST", f"/incidents/{name}/item", json=body))[0] == 200
+        assert (await here.get("/postmortems?overdue=true"))["items"] == []
+        here.clock.now += 8 * DAY
+        (late,) = (await here.get("/postmortems?overdue=true"))["items"]
+        assert (late["incident"], late["owner"]) == (name, "ada")
+        (item,) = (await here.get("/items?overdue=true&owner=ada"))["items"]
+        assert (item["incident"], item["text"], item["kind"]) == (name, "Alert on disks", "action")
+        await here.sign_in()
+        _, text = await here.view("/postmortems")
+        assert "overdue since 2026-01-08" in text
+        assert "overdue since 2026-01-02" in text
+        assert (await here.ask("GET", "/items?after=x"))[0] == 400
+        assert (await here.ask("GET", f"/incidents/{name}/postmortem?version=7"))[0] == 404
+
+
+async def test_insights_are_summed_over_what_ended_lately(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        await over(here)
+        found = await here.get("/insights")
+        assert (found["incidents"], found["people"]) == (1, [{"person": "ada", "pages": 1, "nights": 1}])
+        assert found["rules"] == [{"rule": "checkout down", "incidents": 1, "alerts": 1, "pages": 1}]
+        assert found["times"][0] == {
+            "by": "severity",
+            "name": "P0",
+            "incidents": 1,
+            "acknowledge_s": 0.0,
+            "mitigate_s": None,
+            "resolve_s": 0.0,
+        }
+        here.clock.now += 2 * DAY
+        assert (await here.get("/insights?days=1"))["incidents"] == 0

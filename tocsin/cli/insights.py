@@ -1,0 +1,90 @@
+"""`tocsin insights`: how long things take, who is woken, what is noisy; as a table, as CSV, as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import AS_JSON, explained, plain, show_json
+from tocsin.settings import CLIENT, Settings
+
+
+@click.command()
+@click.option("--days", default=90, show_default=True, type=click.IntRange(1, 800), help="Of how many days.")
+@click.option("--csv", "as_csv", is_flag=True, help="For a spreadsheet; times in seconds.")
+@AS_JSON
+@with_settings(CLIENT)
+def insights(settings: Settings, days: int, as_csv: bool, as_json: bool) -> None:
+    """Say how long incidents took, who was paged and at night, and what is noisy.
+
+    Times are medians from the opening of an incident.
+    """
+    from tocsin.remote import Remote
+
+    with explained():
+        found = Remote(settings).get("/api/v1/insights", {"days": str(days)}).body
+    if as_json:
+        show_json(found)
+    elif as_csv:
+        click.echo(_csv(found), nl=False)
+    else:
+        for line in _table(found):
+            click.echo(line)
+
+
+def _csv(found: dict[str, Any]) -> str:
+    """Return one table of everything; what begins like a formula is made text, since spreadsheets run those."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["what", "name", "figure", "value"])
+    for row in _figures(found):
+        writer.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in row])
+    return out.getvalue()
+
+
+def _figures(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for row in found["times"]:
+        for figure in ("incidents", "acknowledge_s", "mitigate_s", "resolve_s"):
+            if row[figure] is not None:
+                yield row["by"], row["name"], figure, row[figure]
+    for row in found["people"]:
+        yield "person", row["person"], "pages", row["pages"]
+        yield "person", row["person"], "nights", row["nights"]
+    for row in found["rules"]:
+        for figure in ("incidents", "alerts", "pages"):
+            yield "rule", row["rule"], figure, row[figure]
+    yield "items", "", "open", found["items_open"]
+    yield "items", "", "overdue", found["items_overdue"]
+
+
+def _table(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['incidents']} incidents ended since {found['since'][:10]}"
+    yield ""
+    yield f"{'':<28} {'incidents':>9} {'acknowledge':>12} {'mitigate':>12} {'resolve':>12}"
+    for row in found["times"]:
+        spans = (_span(row[name]) for name in ("acknowledge_s", "mitigate_s", "resolve_s"))
+        yield f"{plain(row['name'])[:28]:<28} {row['incidents']:>9} " + " ".join(f"{span:>12}" for span in spans)
+    yield ""
+    yield f"{'person':<28} {'pages':>9} {'at night':>12}"
+    for row in found["people"]:
+        yield f"{plain(row['person'])[:28]:<28} {row['pages']:>9} {row['nights']:>12}"
+    yield ""
+    yield f"{'rule':<28} {'incidents':>9} {'alerts':>12} {'pages':>12}"
+    for row in found["rules"]:
+        yield f"{plain(row['rule'])[:28]:<28} {row['incidents']:>9} {row['alerts']:>12} {row['pages']:>12}"
+    yield ""
+    yield f"{found['items_open']} action items are open, {found['items_overdue']} of them overdue"
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes = int(seconds // 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"

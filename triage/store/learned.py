@@ -1,0 +1,78 @@
+"""Reading what was learned: postmortems, their texts, action items, and the figures of incidents that ended.
+
+Read-only and bounded like `queries`; raises the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+
+from triage import account
+from triage.memory import PAST, POSTMORTEM, VERSION
+from triage.model import Incident, Line
+from triage.postmortem import Past, Postmortem, Version
+from triage.rulebook import Rulebook
+from triage.store import keys, queries
+
+MOST: Final = 10_000
+"""How many postmortems, or figures, one question looks at."""
+LINES_MAX: Final = 2_000
+"""How many lines of the timeline, the newest, a postmortem is made from."""
+_POSTMORTEM: Final = msgspec.msgpack.Decoder(Postmortem)
+_PAST: Final = msgspec.msgpack.Decoder(Past)
+
+
+async def postmortem(client: queries.Client, incident: Incident) -> Postmortem:
+    """Return the postmortem of an incident; one that nobody has begun is empty."""
+    raw = await cast("Any", client).hget(keys.family(POSTMORTEM), incident.key)
+    if raw is None:
+        return Postmortem(incident.title, incident.service, incident.severity, incident.opened_at)
+    return _POSTMORTEM.decode(raw)
+
+
+async def version(client: queries.Client, key: str, number: int) -> Version:
+    """Return one saved text of a postmortem. Raises queries.Unknown."""
+    raw = await cast("Any", client).hget(keys.family(VERSION), f"{key}/{number}")
+    if raw is None:
+        raise queries.Unknown(f"there is no version {number} of that postmortem; the newest ones are kept")
+    return msgspec.msgpack.decode(raw, type=Version)
+
+
+async def made(client: queries.Client, incident: Incident, found: Postmortem, rulebook: Rulebook) -> str:
+    """Return the text of a postmortem as the journal tells it, in Markdown."""
+    lines: list[Line] = []
+    for key in (incident.key, *incident.merged):
+        page = await queries.timeline(client, key, LINES_MAX)
+        lines += reversed(page.items)
+    lines.sort(key=lambda line: line.at)
+    return account.markdown(incident, lines, found, rulebook.learning.time_zone)
+
+
+async def text(client: queries.Client, incident: Incident, found: Postmortem, rulebook: Rulebook) -> str:
+    """Return the text of a postmortem: the last version that somebody saved, else the one made from the journal."""
+    if found.versions:
+        return (await version(client, incident.key, found.versions)).text
+    return await made(client, incident, found, rulebook)
+
+
+async def postmortems(client: queries.Client) -> dict[str, Postmortem]:
+    """Return the kept postmortems by key of their incident, the latest incident first."""
+    found = await _every(client, POSTMORTEM, _POSTMORTEM)
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1].opened_at, pair[0])))
+
+
+async def past(client: queries.Client, since: int) -> dict[str, Past]:
+    """Return the figures of incidents that ended at `since` (ms) or later, by key."""
+    found = await _every(client, PAST, _PAST)
+    return {key: one for key, one in found.items() if one.resolved_at >= since}
+
+
+async def _every(client: queries.Client, family: str, decoder: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    async for key, raw in client.hscan_iter(keys.family(family), count=1_000):
+        found[key.decode()] = decoder.decode(raw)
+        if len(found) >= MOST:
+            break
+    return found
