@@ -28,6 +28,9 @@ from triage import (
     telling,
     threads,
     timers,
+    turns,
+    waking,
+    woken,
 )
 from triage.ahead import known_in
 from triage.firing import decide_event
@@ -122,8 +125,11 @@ def now_of(entry: Entry, meta: Meta | None) -> Millis:
     return max(stamp, meta.now if meta is not None else 0)
 
 
-def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] = ()) -> Changes:
-    """Return what `entry` changes. `due` are the timers that are due, when it is a tick.
+def decide(
+    memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] = (), oldest: Millis | None = None
+) -> Changes:
+    """Return what `entry` changes. When it is a tick, `due` are the timers that it fires, and `oldest` is since when
+    the first of all that are due has been so.
 
     Raises `Missing` when a key is needed that `memory` has not loaded; the caller loads it and calls again. Any other
     failure becomes part of the answer, so that no entry stops the line.
@@ -131,10 +137,11 @@ def decide(memory: Memory, entry: Entry, rulebook: Rulebook, due: Sequence[str] 
     draft = Draft(memory)
     scene = Scene(draft, rulebook, entry.id, now_of(entry, draft.meta()))
     body = entry.body
+    waking.note_gap(scene)
     if isinstance(body, Events):
         _decide_events(scene, body)
     elif isinstance(body, Tick):
-        _decide_tick(scene, due)
+        _decide_tick(scene, due, oldest)
     elif isinstance(body, Command):
         draft.changes.answers[entry.id] = _guarded_answer(scene, body.verb, lambda inner: commands.obey(inner, body))
     elif isinstance(body, Result):
@@ -323,18 +330,24 @@ def _guarded_answer(scene: Scene, what: str, obey: Callable[[Scene], Answer]) ->
     return Answer(overrides.REFUSED, fault) if fault else answers[0]
 
 
-def _decide_tick(scene: Scene, due: Sequence[str]) -> None:
+def _decide_tick(scene: Scene, due: Sequence[str], oldest: Millis | None) -> None:
+    if waking.ends(scene, oldest):
+        woken.send(scene)
+    waking.begins(scene, oldest)
     heartbeats.check_rules(scene, due)
     for name in due:
         scene.draft.timer(name, None)
         if _guarded(scene, f"timer {name}", partial(timers.fire, name=name)):
             # It may be the only thing that would still page somebody: a version that can decide it will find it.
             scene.draft.timer(name, scene.now + AGAIN_AFTER)
+    if scene.old and len(due) < turns.LIMIT:
+        scene.old = False
+        woken.send(scene)
 
 
 def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
     """Run one step on a draft of its own, taken over only if it succeeds. Return "" or what went wrong."""
-    inner = Scene(Draft(scene.draft), scene.rulebook, scene.entry, scene.now)
+    inner = Scene(Draft(scene.draft), scene.rulebook, scene.entry, scene.now, scene.old)
     try:
         step(inner)
     except Missing:

@@ -34,6 +34,11 @@ def report(scene: Scene, result: Result) -> None:
         return  # a second report of an attempt that is already accounted for
     effect: Effect = scene.draft.edit((EFFECT, result.effect))
     incident = _incident(scene, effect)
+    if result.ending is Ending.TOO_OLD:
+        _done(scene, effect, incident)
+        if incident is not None:
+            scene.line(incident, "too-old", f"{_word(effect)} to {effect.person} not sent: {result.reason}")
+        return
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
     if result.ending is Ending.SHADOWED:

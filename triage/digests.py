@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from triage import overrides, pausing, telling
+from triage import overrides, pausing, telling, waking
 from triage.memory import THE_TRAY
 from triage.model import DAY, ENDED, Incident, Millis, Phase, Severity, short
 from triage.rulebook import Rulebook
@@ -60,6 +60,11 @@ def fire(scene: Scene, _: str) -> None:
     if tray is None:
         return
     scene.draft.put(THE_TRAY, None)
+    if scene.old:
+        for one in map(scene.draft.incident, tray.items):
+            if one is not None:
+                waking.gather(scene, one)
+        return
     by_person: dict[str, list[Incident]] = {}
     for key in tray.items:
         known = scene.draft.incident(key)
@@ -98,7 +103,7 @@ def _send(scene: Scene, name: str, incidents: list[Incident], more: int) -> None
     counts = Counter(one.severity.name for one in order if not _is_over(one))
     said = [f"{counts[severity]} {severity}" for severity in sorted(counts)]
     title = f"Digest: {', '.join([*said, *([f'{over} over already'] if over else [])])}"
-    lines = [_line(one) for one in order[:SHOWN]]
+    lines = [line_of(one) for one in order[:SHOWN]]
     left = len(order) - SHOWN
     if left > 0 or more:
         lines.append(f"and {max(left, 0) + more} more: tocsin incidents")
@@ -110,7 +115,8 @@ def _send(scene: Scene, name: str, incidents: list[Incident], more: int) -> None
             one.told = (*one.told, name)
 
 
-def _line(incident: Incident) -> str:
+def line_of(incident: Incident) -> str:
+    """Return how an incident stands, in one line."""
     state = f"taken by {incident.acked_by}" if incident.acked_by else f"since {_time(incident.opened_at)}"
     if _is_over(incident):
         state = f"over ({incident.phase})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import alerts, flapping, incidents, pausing, quiet, raises, silences
+from triage import alerts, flapping, incidents, pausing, quiet, raises, silences, woken
 from triage.alerts import Move
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import (
@@ -66,6 +66,7 @@ def _repeat(scene: Scene, source: str, event: Event, known: Alert, index: int) -
         scene.draft.timer(f"hold:{event.fingerprint}", None)
         return _begin(scene, source, event, known, index)  # it says something else: it may not be held any more
     alert: Alert = scene.draft.edit((ALERT, event.fingerprint))
+    woken.heard(scene, alert.incident)
     alert.seen_at = scene.now
     alert.count += 1
     flapped = _flaps_again(scene, source, event, alert)
@@ -301,6 +302,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
     alert.seen_at = alert.changed_at = scene.now
     alert.count += 1
     scene.draft.timer(f"alert:{event.fingerprint}", scene.now + scene.rulebook.stale_after(source))
+    woken.heard(scene, alert.incident)
     incident = _incident_of(scene, alert)
     if incident is None:
         return _begin_again(scene, source, event, alert, index)

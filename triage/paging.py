@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import digests, figures, overrides, own_steps, pausing, publishing, quiet, storms, telling
+from triage import digests, figures, overrides, own_steps, pausing, publishing, quiet, storms, telling, waking
 from triage.memory import EFFECT
 from triage.model import (
     ENDED,
@@ -41,6 +41,9 @@ def pages_people(severity: Severity) -> bool:
 def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
     """Begin an episode of paging at step 1, `wait` from now; low severities notify, or are only shown."""
     pausing.goes_on(scene, incident)
+    if scene.old:
+        _doubt(scene, incident)
+        return
     if not incident.pageable:
         scene.line(incident, "not-paged", "an anonymous report alone never pages")
         return
@@ -60,6 +63,12 @@ def begin(scene: Scene, incident: Incident, wait: Millis = 0) -> None:
         scene.line(incident, "waiting", f"first page in {wait // 1_000} s if it still fires")
 
 
+def _doubt(scene: Scene, incident: Incident) -> None:
+    """What old memory would page for is told in one digest; what no provider has taken is withdrawn."""
+    cancel_pending(scene, incident)
+    waking.doubt(scene, incident)
+
+
 def hasten(scene: Scene, incident: Incident, wait: Millis) -> None:
     """An alert came that waits less than the one before it: the first page, if still to come, waits no longer."""
     due = scene.now + wait
@@ -70,7 +79,9 @@ def hasten(scene: Scene, incident: Incident, wait: Millis) -> None:
 
 def _begin_notifying(scene: Scene, incident: Incident) -> None:
     """P2: tell step 1 of the policy, without asking for an acknowledgement; outside office hours in a digest."""
-    if scene.rulebook.is_open(OFFICE, scene.now):
+    if scene.old:
+        waking.gather(scene, incident)
+    elif scene.rulebook.is_open(OFFICE, scene.now):
         scene.draft.timer(f"notify:{incident.key}", scene.now)
     else:
         digests.gather(scene, incident)
@@ -156,6 +167,11 @@ def fire(scene: Scene, incident: Incident) -> None:
     if due > scene.now:  # moved by what fired before it in the same tick
         scene.draft.timer(f"page:{incident.key}", due)
         return
+    if scene.old:
+        if due < scene.draft.meta().woke_at:
+            _doubt(scene, incident)
+            return
+        scene.old = False  # it began after memory woke
     if _pauses(scene, incident) or storms.stands(scene, incident):
         return
     publishing.by_rule(scene, incident)
@@ -300,6 +316,9 @@ def _page(
     person = scene.rulebook.people.get(name)
     if person is None or method >= len(person.methods):
         return 0
+    if scene.old:
+        waking.gather(scene, incident)
+        return 1  # a digest reaches them instead
     if after is None and not method and step <= LAST_STEP and storms.withholds(scene, incident, name, step):
         return 1  # a storm page reaches them instead
     if person.high and after is None:

@@ -134,7 +134,8 @@ class Rehearsal:
         entry = Entry(f"{self.now}-{len(self.entries)}", self.now, body)
         self.entries.append(entry)
         due = turns.due(self.memory, self.now) if isinstance(body, Tick) else ()
-        changes: Changes = decide(self.memory, entry, self._rulebook, due)
+        oldest = turns.oldest(self.memory, self.now) if isinstance(body, Tick) else None
+        changes: Changes = decide(self.memory, entry, self._rulebook, due, oldest)
         self.memory.apply(changes)
         self.decisions.update(changes.decisions)
         self.answers.update(changes.answers)

@@ -15,12 +15,16 @@ LINES_MAX = 500
 
 @dataclass(slots=True)
 class Scene:
-    """One entry being decided. `now` is the journal's time, not the wall's: see design, "Time is in the journal"."""
+    """One entry being decided. `now` is the journal's time, not the wall's: see design, "Time is in the journal".
+
+    `old`: a timer fires that was overdue when old memory woke; see `triage.waking`.
+    """
 
     draft: Draft
     rulebook: Rulebook
     entry: str
     now: Millis
+    old: bool = False
 
     def line(self, incident: Incident, what: str, text: str, by: str = "", minor: bool = False) -> None:
         """Append a line to the incident's timeline; `minor` lines stop at LINES_MAX."""

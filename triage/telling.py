@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from triage import waking
 from triage.memory import EFFECT
 from triage.model import ENDED, HOUR, MINUTE, Effect, EffectKind, Incident, Millis, Phase, key_of, short
 from triage.scene import Scene
@@ -60,6 +61,9 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
     person = scene.rulebook.people.get(name)
     if person is None or not person.methods:
         return False
+    if scene.old:
+        waking.gather(scene, incident)
+        return True
     facts = facts_of(incident, f"{person.display or name}, {why}")
     facts["text"] = text
     up = name == incident.acked_by or name in incident.roles.values()
@@ -130,12 +134,15 @@ def can_be_told(scene: Scene, name: str) -> bool:
     return person is not None and bool(person.methods)
 
 
-def tell_person(scene: Scene, name: str, topic: str, title: str, text: str) -> bool:
-    """Tell one person, outside their quiet hours, what belongs to no incident. Return whether they can be told."""
+def tell_person(scene: Scene, name: str, topic: str, title: str, text: str, urgent: bool = False) -> bool:
+    """Tell one person, outside their quiet hours unless it is urgent, what belongs to no incident.
+
+    Return whether they can be told.
+    """
     person = scene.rulebook.people.get(name)
-    if person is None or not person.methods:
+    if person is None or not person.methods or scene.old:
         return False
-    quiet_hours = quiet_until(person.quiet, scene.now)
+    quiet_hours = None if urgent else quiet_until(person.quiet, scene.now)
     due = scene.now if quiet_hours is None else quiet_hours
     effect_id = key_of("person", topic, scene.entry, name)
     effect = Effect(
@@ -179,6 +186,8 @@ def send_out(
 
 def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
     """Tell the operators that Tocsin needs care: once per topic and hour."""
+    if scene.old:  # they are told in one digest that memory was old
+        return
     meta = scene.draft.meta()
     last = meta.operator_told.get(topic)
     if last is not None and scene.now - last < HOUR:

@@ -47,3 +47,9 @@ def _rank(name: str, memory: Memory) -> int:
 def due(memory: DictMemory, now: Millis) -> list[str]:
     """Return the timers that a tick at `now` fires, where all memory is at hand."""
     return pick(memory.due(now, LOOK), memory)
+
+
+def oldest(memory: DictMemory, now: Millis) -> Millis | None:
+    """Return when the first of the timers that are due at `now` was due; None when none is."""
+    first = min(memory.timers.values(), default=now + 1)
+    return first if first <= now else None

@@ -137,14 +137,16 @@ class Deliver:
             return 0
         token = random.token_hex(8)
         taken_seats = self._taken_seats()
-        now = effects.now(self._client, self._clock())
+        now, woke_at, old = effects.moment(self._client, self._clock())
+        if old:
+            return 0  # a backup, perhaps: what is past is decided first
         over_rate: set[str] = set()
 
         def wanted(effect: Effect) -> bool:
             place = place_of(effect.target)
             if effect.id in self._taken_late or taken_seats[place] >= SEATS_PER_PLACE or place in over_rate:
                 return False
-            if not self._pace.allows(self._client, place, now):
+            if effect.due >= woke_at and not self._pace.allows(self._client, place, now):
                 over_rate.add(place)
                 return False
             taken_seats[place] += 1
@@ -156,10 +158,16 @@ class Deliver:
         if taken.claimed:
             with contextlib.suppress(redis.RedisError):  # a page is not held up for its wording
                 self._templates = self._in_force.look()
+        reported = 0
         for claimed in taken.claimed:
-            if not claimed.died:
+            if claimed.effect.due < woke_at:
+                reason = "it was due before nobody decided for hours; one digest tells what stands open"
+                reported += self._report(claimed.effect, Delivery(Ending.TOO_OLD, reason), token, 0)
+            elif claimed.died:
+                reported += self._bury(claimed, token)
+            else:
                 self._start(claimed, token, since)
-        return sum(self._bury(claimed, token) for claimed in taken.claimed if claimed.died)
+        return reported
 
     def _taken_seats(self) -> Counter[str]:
         """Return how many seats are taken by place. A provider that never lets go of one gets it back in time."""

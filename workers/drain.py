@@ -27,6 +27,7 @@ from triage.store import checkpoint, journal, keys, retention
 from triage.store.client import BLOCK_S
 from triage.store.commit import Cursor, Fenced, commit, order_of
 from triage.store.memory import Batch, Cache
+from triage.waking import OLD_AFTER
 from workers.flight import Launch, Threaded
 from workers.lines import write_lines
 
@@ -206,14 +207,17 @@ class Drain:
         self._rules_digest = digest
 
     def _tick_if_due(self) -> None:
-        """Append a tick when a timer is due and none is on its way."""
+        """Append a tick when a timer is due and none is on its way; also when the journal has been idle for so long
+        that its memory would be taken for old.
+        """
         if self._ticked and order_of(self._ticked) > order_of(self._reached):
             return
         now = self._now()
-        if self._no_timer_before() > now:
+        idle = now - self._seen[0] > OLD_AFTER and self._seen[0] > 0
+        if self._no_timer_before() > now and not idle:
             return
         self._next_timer = None
-        if self._no_timer_before() <= now:
+        if self._no_timer_before() <= now or idle:
             self._ticked = journal.append(self._client, Tick(), now)
 
     def _now(self) -> Millis:
@@ -275,7 +279,7 @@ class Drain:
         """Decide a batch, and have it committed: at once or, where more is likely to wait, during the next one."""
         if isinstance(entries[0].body, Tick):
             self.land()  # it needs the timers as they were committed
-        changes = self._decide(entries, self._due(entries[0]))
+        changes = self._decide(entries, *self._due(entries[0]))
         self.land()
         cursor = self._cursor
         assert cursor is not None  # noqa: S101  step has begun
@@ -322,30 +326,32 @@ class Drain:
             return False
         return True
 
-    def _due(self, entry: Entry) -> list[str]:
-        """Return the timers that this tick fires, of those due by its time."""
+    def _due(self, entry: Entry) -> tuple[list[str], Millis | None]:
+        """Return the timers that this tick fires, of those due by its time, and when the first of those was due."""
         if not isinstance(entry.body, Tick):
-            return []
+            return [], None
         self._load_missing({THE_META})
         now = now_of(entry, cast("Meta | None", self._cache.get(THE_META)))
-        names = self._timers_due(now, turns.LIMIT + 1)
-        if len(names) > turns.LIMIT:
-            names = self._timers_due(now, turns.LOOK)
+        found = self._timers_due(now, turns.LIMIT + 1)
+        if len(found) > turns.LIMIT:
+            found = self._timers_due(now, turns.LOOK)
+        names = [name.decode() for name, _ in found]
         self._load_missing(set(turns.reads(names)))
-        return turns.pick(names, self._cache)
+        return turns.pick(names, self._cache), int(found[0][1]) if found else None
 
-    def _timers_due(self, now: Millis, limit: int) -> list[str]:
-        """Return the names of timers due by `now`, soonest first."""
-        names = cast("list[bytes]", self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=limit))
-        return [name.decode() for name in names]
+    def _timers_due(self, now: Millis, limit: int) -> list[tuple[bytes, float]]:
+        """Return timers due by `now` and when they were due, soonest first."""
+        found = self._client.zrangebyscore(keys.TIMERS, "-inf", now, start=0, num=limit, withscores=True)
+        return cast("list[tuple[bytes, float]]", found)
 
-    def _decide(self, entries: list[Entry], due: list[str]) -> Changes:
+    def _decide(self, entries: list[Entry], due: list[str], oldest: Millis | None) -> Changes:
         batch = Batch(self._cache)
         self._prefetch(entries, due, batch)
         for entry in entries:
             while True:
                 try:
-                    changes = decide(batch, entry, self._rulebook, due if isinstance(entry.body, Tick) else ())
+                    ticks = (due, oldest) if isinstance(entry.body, Tick) else ((), None)
+                    changes = decide(batch, entry, self._rulebook, *ticks)
                     break
                 except Missing as missing:
                     self._load_missing(set(alike(missing.key, entry, due, self._rulebook, batch)))

@@ -19,7 +19,7 @@ from tests.faults.dying import AFTER, BEFORE, Fate
 from tests.faults.points import Make, each_point, outcome_of, undisturbed
 from tests.faults.world import Story, World, history, short_history
 from triage.memory import Changes
-from triage.model import MINUTE, EffectKind, Ending, Entry, Phase
+from triage.model import MINUTE, EffectKind, Ending, Entry, Millis, Phase
 from triage.store import keys
 from triage.store.audit import audit
 from triage.store.commit import Cursor, commit
@@ -239,11 +239,11 @@ def test_without_the_fence_a_zombie_decides_twice(quick_store: str, monkeypatch:
 class PopsTimers(Drain):
     """Takes the timers away when it reads them, before what they do is committed."""
 
-    def _due(self, entry: Entry) -> list[str]:
-        names = super()._due(entry)
+    def _due(self, entry: Entry) -> tuple[list[str], Millis | None]:
+        names, oldest = super()._due(entry)
         if names:
             self._client.zrem(keys.TIMERS, *names)
-        return names
+        return names, oldest
 
 
 def test_a_timer_popped_before_acting_loses_pages(quick_store: str) -> None:

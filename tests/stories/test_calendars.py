@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
@@ -87,15 +88,20 @@ async def test_who_the_calendar_says_is_paged_and_the_layers_cover_its_gaps(town
     }
 
 
+def said(town: Town) -> int:
+    """Return how many entries the journal has but for ticks, by which an idle one keeps its time."""
+    return sum(fields[b"k"] != b"tick" for _, fields in cast("Any", town.client.xrange(keys.JOURNAL)))
+
+
 async def test_the_same_calendar_again_is_no_entry_and_a_changed_one_is(town: Town) -> None:
     await town.loads(files(town.pages, "file: cal/a.ics", **{"cal/a.ics": text((0, 9, "Ana Example"))}))
     calendars = reader(town)
     look(town, calendars)
-    before = town.client.xlen(keys.JOURNAL)
+    before = said(town)
     look(town, calendars)
     town.wait(hours=24)
     look(town, calendars)
-    assert town.client.xlen(keys.JOURNAL) == before
+    assert said(town) == before
     await town.loads(files(town.pages, "file: cal/a.ics", **{"cal/a.ics": text((20, 40, "Ben Example"))}))
     look(town, calendars)
     await town.fires("Down")

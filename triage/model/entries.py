@@ -124,6 +124,8 @@ class Ending(enum.StrEnum):
     TRY_AGAIN = "try-again"
     GIVE_UP = "give-up"
     WORKER_DIED = "worker-died"
+    TOO_OLD = "too-old"
+    """Not sent: it was due before a long gap in the journal."""
     HANDED_OVER = "handed-over"
     """The provider took it, and says later what became of it: a call that rings, a text on its way to the phone."""
     UNANSWERED = "unanswered"

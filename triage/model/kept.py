@@ -159,6 +159,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `changed` is the change just before it that is nearest, as a phrase.
     `next_update` is when the next status update was promised; see `triage.updates`.
     `runs` are the runs of actions, oldest first.
+    `doubted`: old memory has it, and no sender has said since that it fires.
     """
 
     key: str
@@ -234,6 +235,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     next_update: Millis | None = None
     runs: tuple[str, ...] = ()
     room: Room | None = None
+    doubted: bool = False
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -318,12 +320,17 @@ class Meta(msgspec.Struct, array_like=True, gc=False):
     """One of a kind: the journal's clock and the version of `decide` that wrote this memory.
 
     `shadowed` counts the messages that nobody got, since paging was in shadow.
+    `woke_at` is when the journal last went on after a long gap; `waking` tells that what was overdue then has not all
+    fired yet, and `woke_from` since when it was due. See `triage.waking`.
     """
 
     now: Millis = 0
     version: int = 0
     operator_told: dict[str, Millis] = {}
     shadowed: int = 0
+    woke_at: Millis = 0
+    waking: bool = False
+    woke_from: Millis = 0
 
 
 class Ledger(msgspec.Struct, array_like=True, gc=False):

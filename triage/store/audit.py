@@ -103,10 +103,12 @@ class _Replay:
         total = Changes()
         for entry in entries:
             due: list[str] = []
+            oldest = None
             if isinstance(entry.body, Tick):
                 meta = cast("Meta | None", self.memory.get(THE_META))
                 due = turns.due(self.memory, now_of(entry, meta))
-            changes = decide(self.memory, entry, self._rulebook, due)
+                oldest = turns.oldest(self.memory, now_of(entry, meta))
+            changes = decide(self.memory, entry, self._rulebook, due, oldest)
             self.memory.apply(changes)
             total.absorb(changes)
             if isinstance(entry.body, RulesLoaded):

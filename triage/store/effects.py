@@ -20,6 +20,7 @@ from triage import memory
 from triage.decide import SKEW_MAX
 from triage.model import DAY, Effect, Meta, Millis, Result
 from triage.store import journal, keys
+from triage.waking import OLD_AFTER
 
 CLAIMS_MAX: Final = 3
 """The claim with this number is not delivered any more, but reported as `worker died`."""
@@ -60,7 +61,22 @@ class Taken(NamedTuple):
     cancelled: int
 
 
+class Moment(NamedTuple):
+    """The time by which effects are due; `old`: nobody has decided for so long that nothing may be sent before somebody
+    does. What was due before `woke_at` is too old to be sent.
+    """
+
+    now: Millis
+    woke_at: Millis
+    old: bool
+
+
 def now(client: redis.Redis, clock: Millis) -> Millis:
+    """Return the time by which effects are due; see `moment`."""
+    return moment(client, clock).now
+
+
+def moment(client: redis.Redis, clock: Millis) -> Moment:
     """Return the time by which effects are due, for a worker whose machine says `clock`.
 
     It is that clock, unless it is behind the journal (what a commit made due is due) or ahead of the store (what is to
@@ -72,7 +88,8 @@ def now(client: redis.Redis, clock: Millis) -> Millis:
         (seconds, micros), raw = pipe.execute()
     meta = _META.decode(raw) if raw else Meta()
     bound = int(seconds) * 1_000 + int(micros) // 1_000 + SKEW_MAX
-    return max(min(clock, bound), meta.now)
+    at = max(min(clock, bound), meta.now)
+    return Moment(at, meta.woke_at, bool(meta.now) and at - meta.now > OLD_AFTER)
 
 
 def claim(
