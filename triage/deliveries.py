@@ -41,14 +41,14 @@ def report(scene: Scene, result: Result) -> None:
         return
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
-    if result.ending is Ending.SHADOWED:
-        _shadow(scene, effect)
     if effect.kind is EffectKind.ROOM:
         rooms.kept(scene, incident, effect, result)
         return
     if effect.kind is EffectKind.UPDATE:
         threads.updated(scene, incident, effect, result)
         return
+    if result.ending is Ending.SHADOWED:
+        _shadow(scene, effect)
     if effect.facts.get("drill"):
         drills.reported(scene, effect, result)
         return

@@ -145,6 +145,8 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
         scene.line(incident, "given-up", text, minor=True)
         telling.tell_operator(scene, f"room:{scheme}", f"An incident room by {scheme} is not as it should be", text)
         return
+    if not room.place:  # paging is in shadow: there is none
+        return
     ends = bool(effect.facts.get("archive"))
     incident.room = msgspec.structs.replace(room, archived=ends)
     if ends and not room.archived:

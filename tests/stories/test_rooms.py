@@ -208,3 +208,16 @@ async def test_a_room_that_was_archived_before_its_result_was_noted_ends_all_the
     town.wait(minutes=1)
     assert said(town, "room")[-1].endswith("is archived")
     assert said(town, "given-up") == []
+
+
+async def test_in_shadow_no_room_is_opened_and_nothing_is_tried_again(town: Town, workspace: Slack) -> None:
+    await roomed(town, SLACK, archive="resolved")
+    town.deliver = Deliver(connect(town.url), town.clock, load(), {"SLACK": BOT}.get, shadow=True)
+    await town.fires("Down")
+    assert (workspace.calls, town.incident.room is not None and town.incident.room.effect) == ([], "")
+    await town.acks("ana")
+    await town.asks(Verb.RESOLVE, "ana", confirm=True)
+    town.wait(hours=2)
+    assert workspace.calls == []
+    assert said(town, "given-up") == []
+    assert len(said(town, "room")) == 1
