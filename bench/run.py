@@ -19,13 +19,13 @@ from pathlib import Path
 if __package__ in (None, ""):  # `python bench/run.py`
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import latency, load, report, rules, storm, systems, throughput
+from bench import latency, lateness, load, report, rules, storm, systems, throughput
 from bench.report import Row
 from bench.systems import CannotMeasure, Tocsin
 from bench.throughput import ALERTMANAGER, DOOR, EMPTY, TOCSIN, TOCSIN_API, Case
 from tocsin import valkey
 
-PARTS = ("rules", "throughput", "latency", "storm")
+PARTS = ("rules", "throughput", "latency", "lateness", "storm")
 
 
 class Scale:
@@ -35,6 +35,7 @@ class Scale:
         self.rounds = 1 if quick else 3
         self.seconds = 2.0 if quick else 3.0
         self.latency_s = 5.0 if quick else 12.0
+        self.timers = 2_000 if quick else 10_000
         self.storm = 20_000 if quick else 100_000
         self.rules = (10, 100, 1_000) if quick else (10, 100, 1_000, 10_000)
 
@@ -119,6 +120,9 @@ def measure(folder: Path, scale: Scale, parts: tuple[str, ...], with_alertmanage
         with systems.tocsin(folder / "latency") as tocsin:
             rows += latency_rows(tocsin, folder, scale)
         print("  latency", flush=True)
+    if "lateness" in parts:
+        rows += lateness_rows(lateness.measure(folder, scale.timers))
+        print("  lateness", flush=True)
     if "storm" in parts:
         rows += storm_rows(storm.measure(folder, scale.storm, with_alertmanager))
         print("  storm", flush=True)
@@ -180,6 +184,16 @@ def latency_rows(tocsin: Tocsin, folder: Path, scale: Scale) -> list[Row]:
         note = f"p50 {took.p50:.1f}, max {took.worst:.0f} of {took.samples}"
         rows.append(Row(f"202 to page handed over, {what}, p99 ms", took.p99, f"{took.p99:.1f}", target, False, note))
     return rows
+
+
+def lateness_rows(made: lateness.Lateness) -> list[Row]:
+    what = f"{made.timers:,} pages due at once"
+    rate = made.timers / made.fired if made.fired else 0
+    note = f"{made.pages} messages to the person; {rate:,.0f} timers/s"
+    return [
+        Row(f"{what}: last one decided, s late", made.fired, f"{made.fired:.1f}", note=note),
+        Row(f"{what}: the P0 handed over, s late", made.worst, f"{made.worst:.1f}", 2.0, False),
+    ]
 
 
 def storm_rows(made: storm.Storm) -> list[Row]:

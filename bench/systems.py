@@ -30,6 +30,8 @@ ROOT: Final = Path(__file__).parent.parent
 PATIENCE_S: Final = 30.0
 TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 ALERTMANAGER: Final = "prometheus-alertmanager"
+UNBOUNDED: Final = "storm: {pages: 1000, at_once: 1000}\n"
+"""A quiet.yaml with which each page is sent, to be measured."""
 _CONFIG: Final = """
 route: {receiver: nobody, group_by: [alertname, service], group_wait: 1h, group_interval: 1h}
 receivers: [{name: nobody}]
@@ -227,7 +229,7 @@ class Tocsin(System):
 
 
 @contextlib.contextmanager
-def tocsin(folder: Path) -> Iterator[Tocsin]:
+def tocsin(folder: Path, quiet: str = UNBOUNDED) -> Iterator[Tocsin]:
     """Run `tocsin up` as it comes, but for a contact that is a file: embedded Valkey, door, drain, two deliverers."""
     storage, rules, pages, log = folder / "storage", folder / "rules", folder / "pages.jsonl", folder / "log"
     folder.mkdir(parents=True)
@@ -237,7 +239,7 @@ def tocsin(folder: Path) -> Iterator[Tocsin]:
         "policies: {default: {rounds: 3, steps: [{notify: you, wait: 5m}]}}\n"
         "operators: [you]\nlast_resort: [you]\n"
     )
-    (rules / "quiet.yaml").write_text("storm: {pages: 1000, at_once: 1000}\n")  # each page is measured
+    (rules / "quiet.yaml").write_text(quiet)
     words = [sys.executable, "-m", "tocsin", "up", "--storage.path", str(storage), "--rules.path", str(rules)]
     words += ["--web.listen-address", "127.0.0.1:0", "--log.format", "json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
