@@ -163,13 +163,18 @@ async def get_silence(call: Call) -> BaseModel:
 
 async def put_silence(call: Call) -> Answered:
     """Put a silence, or change it: the same PUT again is no harm."""
+    return await put(call, _key(call))
+
+
+async def put(call: Call, key: str) -> Answered:
+    """Put the silence of the body under a key. Raises Problem."""
     assert call.person is not None  # noqa: S101  a route that changes is never called without
     words = _words(call, call.body)
     firing: tuple[str, ...] = ()
     if words.after_resolve is not None:
         found, _ = await kept.firing(call.client, words, await _rulebook(call))
         firing = tuple(one.fingerprint for one in found)
-    return await _ask(call, asked(_key(call), words, call.person.name, call.person.via, firing, _request(call)))
+    return await _ask(call, asked(key, words, call.person.name, call.person.via, firing, _request(call)))
 
 
 async def expire_silence(call: Call) -> Answered:

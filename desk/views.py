@@ -24,6 +24,7 @@ from desk import (
     reading,
     sections,
     signing,
+    silencing,
     verbs,
 )
 from desk.api import Office, Route
@@ -55,6 +56,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     app.router.add_post("/incidents/{id}/{verb:" + "|".join(forms) + "}", house.signed_in(house.command))
     declaring.add_views(app, house)
     postmortems.add_views(app, house)
+    silencing.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))

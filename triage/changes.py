@@ -131,8 +131,8 @@ def words_of(service: str, happened: Happened) -> str:
 def onset(scene: Scene, incident: Incident) -> None:
     """An incident opens: note what changed before it, and that the version which runs has had trouble."""
     trouble(scene, incident)
-    found = max(_before(scene, incident), key=lambda one: one[1].at, default=None)
-    if found is not None:
+    found = max(_before(scene, incident), key=lambda one: (bool(one[0]), one[1].at), default=None)
+    if found is not None:  # of no service only where no other is known: most have nothing to do with it
         service, happened = found
         minutes = (scene.now - happened.at) // MINUTE
         incident.changed = f"{words_of(service, happened)}, {minutes} min before"

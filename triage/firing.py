@@ -313,6 +313,7 @@ def _return(scene: Scene, source: str, event: Event, index: int) -> Decision:
         outcome, reason = Outcome.DEDUPLICATED, Reason.REPEAT
     elif ended and not incidents.may_reopen(scene, incident):
         incident.firing = max(0, incident.firing - 1)
+        flapping.forgotten(incident, alert)
         pausing.left(scene, incident, event.fingerprint)
         return _begin_again(scene, source, event, alert, index)
     else:

@@ -169,6 +169,12 @@ def stops(incident: Incident) -> None:
     incident.flaps = incident.flaps if incident.flapping else ""
 
 
+def forgotten(incident: Incident, alert: Alert | None) -> None:
+    """An incident loses an alert without its end: if it flapped, it does so there no more."""
+    if alert is not None and alert.flap is not None and alert.flap.since is not None:
+        stops(incident)
+
+
 def hand_over(_scene: Scene, gone: Incident, into: Incident) -> None:
     """Let an incident take over the flapping alerts of one that is merged into it."""
     into.flapping += gone.flapping

@@ -118,9 +118,7 @@ def _went_stale(scene: Scene, incident: Incident, alert: Alert, fingerprint: str
 def _uncounted(scene: Scene, incident: Incident, fingerprint: str) -> None:
     incident.firing = max(0, incident.firing - 1)
     incident.stale = max(0, incident.stale - 1)
-    alert = scene.draft.alert(fingerprint)
-    if alert is not None and alert.flap is not None and alert.flap.since is not None:
-        flapping.stops(incident)
+    flapping.forgotten(incident, scene.draft.alert(fingerprint))
     pausing.left(scene, incident, fingerprint)
     details: Details | None = scene.draft.get((DETAILS, fingerprint))
     if details is not None and details.counted and scene.draft.get((TALLY, incident.key)) is not None:

@@ -135,7 +135,8 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
     parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
     if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM) and not facts.get("drill"):
-        parts.insert(0, facts.get("severity") or f"{effect.severity}")
+        flaps = " flapping:" if effect.kind is EffectKind.PAGE and facts.get("flapping") else ""
+        parts.insert(0, f"{facts.get('severity') or effect.severity}{flaps}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")
     if again:

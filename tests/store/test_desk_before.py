@@ -124,3 +124,12 @@ async def test_the_command_line_says_both(redis_url: str) -> None:
         assert output.splitlines()[-1] == "  nothing like it"
         code, output = await command(here, "changes", "checkout")
         assert (code, len(output.splitlines())) == (0, 5), output
+
+
+async def test_why_says_what_an_entry_told(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        body = ChangesTold("ci", [Change("checkout", "deploy", "fix", "4.18.2")])
+        entry = await here.desk.appender.append(body, here.clock())
+        await here.decide()
+        (section,) = (await here.get(f"/why?of={entry}"))["sections"]
+        assert {"name": "checkout", "text": "deploy 4.18.2 fix"} in section["facts"]

@@ -198,6 +198,7 @@ async def test_an_alert_that_flaps_pages_once_is_held_and_gives_an_account_when_
     before = len(town.paged)
     await town.fires("LinkDown")
     (said,) = [one for one in town.messages if one["kind"] == "page"][before:]
+    assert said["title"] == "P1 flapping: LinkDown"
     assert "Flapping: LinkDown: 5 changes in 4m" in said["body"]
     await town.acks("ana")
     for number in range(21):

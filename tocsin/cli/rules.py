@@ -111,6 +111,7 @@ def parse(settings: Settings, adapter: str, sample: IO[bytes], content_type: str
 
     from ingest import adapters
     from ingest.adapter import Request, Unreadable
+    from triage.changes import service_of
     from triage.rulebook.types import Source
 
     rulebook = _rulebook(settings.rules_path)
@@ -132,6 +133,9 @@ def parse(settings: Settings, adapter: str, sample: IO[bytes], content_type: str
     for event in found.events:
         verdict = rulebook.verdict(source.name, event)
         click.echo(json.dumps({"event": _plain(event), "verdict": _plain(verdict)}, indent=2, ensure_ascii=False))
+    for change in found.changes:
+        document = {"change": _plain(change), "service": service_of(rulebook.services, change)}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     for item in found.rejected:
         click.echo(f"rejected {item.where}: {item.field}: {item.reason}", err=True)
     sys.exit(FAILED if found.rejected else 0)

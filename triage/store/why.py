@@ -15,7 +15,9 @@ from typing import Final
 
 import msgspec
 
+from triage import changes
 from triage.model import (
+    ChangesTold,
     Command,
     Decision,
     Declared,
@@ -156,6 +158,8 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
         return Why("override", entry_id, [_override(view.entry.body, view)])
     if isinstance(view.entry.body, SilenceAsked):
         return Why("silence", entry_id, [_silence(view.entry.body, view)])
+    if isinstance(view.entry.body, ChangesTold):
+        return Why("changes", entry_id, [_changes(rulebook, view.entry.body, view)])
     if isinstance(view.entry.body, Declared):
         told = await _told_of(client, view.answer.incident) if view.answer else []
         return Why("declaration", entry_id, [_declared(view.entry.body, view), *told])
@@ -172,6 +176,14 @@ async def _of_entry(client: queries.Client, rulebook: Rulebook, entry_id: str, i
     if len(wanted) > EVENTS_MAX:
         sections.append(Section("More", [Fact("events", f"{len(wanted) - EVENTS_MAX} more: ask for {entry_id}/INDEX")]))
     return Why("event", entry_id if index is None else f"{entry_id}/{index}", sections)
+
+
+def _changes(rulebook: Rulebook, body: ChangesTold, view: queries.EntryView) -> Section:
+    facts = [Fact("arrived", _time(view.entry.at)), Fact("source", body.source)]
+    for change in body.changes:
+        service = changes.service_of(rulebook.services, change) or "no service"
+        facts.append(Fact(service, " ".join(filter(None, (change.kind, change.version, change.summary)))))
+    return Section("What changed: it pages nobody, and is told with incidents that begin after it", facts)
 
 
 def _override(asked: OverrideAsked, view: queries.EntryView) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +154,14 @@ def test_check_shows_the_faults_of_templates_with_the_others_and_a_reload_refuse
     assert offered.entry.files == {}
     assert len(offered.entry.errors) == 1
     assert offered.entry.errors[0].startswith("templates/default.page.txt:2:3: ")
+
+
+def test_parse_shows_what_changed_and_of_which_service(tmp_path: Path) -> None:
+    sample = tmp_path / "deploy.json"
+    sample.write_text('{"repository": "acme/storefront", "version": "4.18.2"}')
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "services.yaml").write_text("services: {shop: {repository: acme/storefront}}")
+    result = CliRunner().invoke(main, ["parse", "changes", str(sample), "--rules.path", str(tmp_path / "rules")])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["service"], found["change"]["version"], found["change"]["kind"]) == ("shop", "4.18.2", "deploy")

@@ -59,8 +59,17 @@ def test_a_change_of_what_the_service_needs_counts_and_so_does_one_of_no_service
     assert stage.incident.changed == "deploy of db 12, 3 min before"
     told(stage, "", kind="flag", summary="new-cart on")
     stage.minutes(1)
-    stage.fires(service="search")
+    stage.fires(service="mail")
     assert stage.incidents[1].changed == "flag: new-cart on, 1 min before"
+
+
+def test_a_change_of_no_service_is_told_only_where_none_of_the_service_is_known() -> None:
+    stage = staged()
+    told(stage, version="1")
+    stage.minutes(30)
+    told(stage, "", kind="flag", summary="new-cart on")
+    stage.fires()
+    assert stage.incident.changed == "deploy of shop 1, 30 min before"
 
 
 def test_what_changed_long_before_is_not_told_with_the_page() -> None:

@@ -31,7 +31,7 @@ from triage.model import (
     Verb,
     rules_digest,
 )
-from triage.rulebook import EMPTY, compile_files
+from triage.rulebook import EMPTY, Rulebook, compile_files
 
 NAMES = st.sampled_from(["Down", "Slow", "ReplicaDown", "Pod", "Noise"])
 SERVICES = st.sampled_from(["shop", "search"])
@@ -173,10 +173,12 @@ class Night(RuleBasedStateMachine):
         assert all(number == 1 for number in groups.values())
 
     def teardown(self) -> None:
+        if hasattr(self, "stage"):
+            self.replays(compile_files(FILES))
+
+    def replays(self, rulebook: Rulebook) -> None:
         """History replays: the same entries over an empty memory give the same memory."""
-        if not hasattr(self, "stage"):
-            return
-        memory, rulebook = DictMemory(), compile_files(FILES)
+        memory = DictMemory()
         for entry in self.stage.entries:
             due = turns.due(memory, max(entry.at, START)) if isinstance(entry.body, Tick) else ()
             memory.apply(decide(memory, entry, rulebook, due))

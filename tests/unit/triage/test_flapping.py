@@ -357,3 +357,15 @@ def test_alerts_that_never_flap_stay_small() -> None:
     stage = staged(FLAPPING)
     stage.fires()
     assert flap_of(stage) == Flap((START,), 5, 10 * MINUTE, 10 * MINUTE)
+
+
+def test_what_went_stale_while_it_flapped_and_comes_back_late_flaps_no_more_where_it_did() -> None:
+    rules = "flapping: {changes: 3, within: 10m, settled_after: 1d}"
+    stage = staged(rules, sources="sources: {am: {adapter: alertmanager, stale_after: 5m}}")
+    for number in range(3):
+        (stage.ends if number % 2 else stage.fires)(severity="error")
+    assert stage.incident.flapping == 1
+    stage.minutes(90)
+    assert stage.incident.phase is Phase.RESOLVED
+    stage.fires(severity="error")
+    assert [one.flapping for one in stage.incidents] == [0, 0]

@@ -30,7 +30,8 @@ def worded(files: dict[str, str], target: str = "x://y", **facts: str) -> tuple[
 def test_the_shipped_templates_say_what_is_built_in(kind: str) -> None:
     shipped = {f"templates/{file.name}": file.read_text() for file in SHIPPED.glob("*.txt")}
     assert templates.check(shipped) == []
-    for more in ({}, {"late": "45 min", "text": "a\nb", "labels": "pod=1", "acked_by": "ben", "changed": "x"}):
+    every = {"late": "45 min", "text": "a\nb", "labels": "pod=1", "acked_by": "ben", "changed": "x", "flapping": "y"}
+    for more in ({}, every):
         one = effect(EffectKind(kind))
         one.facts |= more
         if kind == EffectKind.OPERATOR:
