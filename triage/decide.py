@@ -101,7 +101,7 @@ from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
 
-VERSION: Final = 15
+VERSION: Final = 16
 """Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
 
 

@@ -229,8 +229,9 @@ def test_a_worker_that_does_not_wait_for_started_makes_two_calls(quick_store: st
     try_twice: Callable[[str], None] = lambda token: weaker(  # noqa: E731
         Actor(scene.client, lambda: scene.now, lambda _: None), scene.run, token
     )
-    try_twice("one")
-    try_twice("two")
+    with scene.draining():
+        try_twice("one")
+        try_twice("two")
     assert len(calls) == 2, "what the test above would object to"
     scene.close()
 
