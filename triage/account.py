@@ -19,14 +19,16 @@ LINES_MAX: Final = 300
 WHYS: Final = 5
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>#|~{}])")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_QUIET: Final = frozenset({"withdrawn", "notification", "joined", "delivered", "planned", "mistapped", "reminded"})
+_QUIET: Final = frozenset(
+    {"withdrawn", "notification", "joined", "delivered", "planned", "mistapped", "reminded", "postmortem", "item"}
+)
 """Kinds of lines that the timeline of a postmortem leaves out: they say again what others say, or nothing happened."""
 _PAGED: Final = frozenset(
     {"page", "acknowledged", "unacknowledged", "forgotten", "unreachable", "given-up", "withheld"}
 )
-_TRIED: Final = frozenset({"action", "phase", "verification"})
+_TRIED: Final = frozenset({"action", "mitigation", "phase"})
 _SEEN: Final = frozenset({"finding", "hypothesis"})
-_CHANGED: Final = frozenset({"change"})
+_CHANGED: Final = frozenset({"changed"})
 
 
 def plain(text: str) -> str:
@@ -60,7 +62,7 @@ def markdown(
         _section("Impact", [plain(incident.impact) or "_Whom did it hurt, how many, for how long?_"]),
         _section("Timeline", _timeline(lines, zone)),
         _section("Who was paged", _listed(lines, _PAGED, zone) or ["Nobody."]),
-        _section("What changed before", [*_bullets(changes), *_listed(lines, _CHANGED, zone)] or ["Nothing is known."]),
+        _section("What changed before", _bullets(changes) or _listed(lines, _CHANGED, zone) or ["Nothing is known."]),
         _section("What was done", _listed(lines, _TRIED, zone) or ["Nothing is noted."]),
         _section("What was found", _listed(lines, _SEEN, zone) or ["Nothing is noted."]),
         _section("Resolution", [plain(incident.resolution) or "_How did it end?_"]),
@@ -70,7 +72,7 @@ def markdown(
         _section("What went badly", _bullets(found.badly) or ["_What hindered? Where was there luck?_"]),
         _section("Action items", _items(found.items)),
     ]
-    return "\n".join(parts)
+    return "\n".join(parts) + "\n"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

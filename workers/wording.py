@@ -21,6 +21,8 @@ from workers.templates import NONE, VALUES, Templates
 TITLE_MAX: Final = 200
 LINE_MAX: Final = 500
 TEXT_MAX: Final = 2_000
+DOCUMENT_MAX: Final = 50_000
+"""Longest text of a published postmortem, which is Markdown and stays so."""
 LINKS: Final = ("http://", "https://", "mailto:")
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
@@ -147,6 +149,8 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
 def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]:
     """Return the body, what to do first."""
     facts = effect.facts
+    if effect.kind is EffectKind.DOCUMENT:
+        return [_document_line(line) for line in facts.get("text", "")[:DOCUMENT_MAX].splitlines()]
     lines = [_how(facts, link, answer_url, number)] if _asks(effect) else []
     if text := facts.get("text"):
         lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
@@ -156,6 +160,12 @@ def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]
         if value:
             lines.append(f"{name}: {value}")
     return lines
+
+
+def _document_line(line: str) -> str:
+    """Return a line of Markdown that wakes nobody and drives no terminal."""
+    harmless = _ANGLE.sub("< ", _CONTROL.sub(" ", line))
+    return _MENTION.sub("@ ", harmless)
 
 
 def _how(facts: Mapping[str, str], link: str, answer_url: str, number: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from triage import account
+from triage import account, changes
 from triage.memory import PAST, POSTMORTEM, VERSION
 from triage.model import Incident, Line
 from triage.postmortem import Past, Postmortem, Version
 from triage.rulebook import Rulebook
-from triage.store import keys, queries
+from triage.store import before, keys, queries
 
 MOST: Final = 10_000
 """How many postmortems, or figures, one question looks at."""
@@ -47,7 +47,10 @@ async def made(client: queries.Client, incident: Incident, found: Postmortem, ru
         page = await queries.timeline(client, key, LINES_MAX)
         lines += reversed(page.items)
     lines.sort(key=lambda line: line.at)
-    return account.markdown(incident, lines, found, rulebook.learning.time_zone)
+    ended = incident.resolved_at or incident.changed_at
+    known = await before.changes_of(client, incident, rulebook, ended)
+    told = [changes.words_of(one.service, one.happened) for one in known]
+    return account.markdown(incident, lines, found, rulebook.learning.time_zone, told)
 
 
 async def text(client: queries.Client, incident: Incident, found: Postmortem, rulebook: Rulebook) -> str:
