@@ -43,8 +43,12 @@ EVENTS_MAX: Final = 20
 """How many events of one entry are explained at once; give `<entry id>/<index>` for the others."""
 TOLD: Final = frozenset(
     {
+        "confirmed",
         "delivered",
+        "digest",
+        "doubted",
         "escalated",
+        "exhausted",
         "failed",
         "forgotten",
         "given-up",
@@ -53,15 +57,19 @@ TOLD: Final = frozenset(
         "notification",
         "page",
         "paused",
+        "promise-broken",
         "resumed",
         "rules",
         "shadowed",
+        "too-old",
         "unacknowledged",
         "unanswered",
         "unreachable",
+        "update",
         "waiting",
         "window",
         "withdrawn",
+        "withheld",
     }
 )
 """Kinds of timeline lines that say who was told, who was not, and what came of it."""
