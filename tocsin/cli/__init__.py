@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "shadow": ("drill", "List whom Tocsin would have told, had paging not been in shadow."),
     "status": ("status", "Show the public status page, or export it as files."),
     "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
+    "postmortems": ("postmortems", "List postmortems and open action items; --overdue only those that are late."),
     "insights": ("insights", "Say how long incidents took, who was paged and at night, and what is noisy."),
     "why": ("inspect", "Say why an event, alert or incident ended as it did."),
     "audit": ("inspect", "Prove that no accepted event was lost; exits 1 if not."),

@@ -42,6 +42,12 @@ def told(found: dict[str, Any]) -> list[str]:
     facts = [
         ("phase", found["phase"]),
         ("opened", both(found["opened_at"])),
+        ("impact", found["impact"]),
+        ("eta", both(found["eta"]) if found["eta"] else ""),
+        ("roles", ", ".join(f"{role} {who}" for role, who in found["roles"].items())),
+        ("linked", ", ".join(found["links"])),
+        ("part of it", ", ".join(found["merged"])),
+        ("goes on as", found["merged_into"] or ""),
         ("who has it", found.get("acknowledged_by") or "nobody"),
         ("responders", ", ".join(found.get("responders", []))),
         ("alerts", f"{alerts['firing']} firing of {alerts['total']}"),

@@ -1,0 +1,36 @@
+"""`tocsin postmortems`: which there are, which are overdue, and what is still to be done."""
+
+from __future__ import annotations
+
+import click
+
+from tocsin.cli.common import with_settings
+from tocsin.cli.verbs import AS_JSON, explained, plain, show_json
+from tocsin.settings import CLIENT, Settings
+
+
+@click.command()
+@click.option("--overdue", is_flag=True, help="Only what should have been done by now.")
+@AS_JSON
+@with_settings(CLIENT)
+def postmortems(settings: Settings, overdue: bool, as_json: bool) -> None:
+    """List postmortems and open action items; --overdue only those that are late."""
+    from tocsin.remote import Remote
+
+    remote, query = Remote(settings), {"limit": "200", **({"overdue": "true"} if overdue else {})}
+    with explained():
+        found = remote.get("/api/v1/postmortems", query).body["items"]
+        items = remote.get("/api/v1/items", query).body["items"]
+    if as_json:
+        show_json({"postmortems": found, "items": items})
+        return
+    for one in found:
+        due = f", {'overdue since' if one['overdue'] else 'due'} {one['due_at'][:10]}" if one["due_at"] else ""
+        who = plain(one["owner"] or "nobody")
+        click.echo(f"{one['incident']}  {one['severity']}  {one['state']:<9}  {who}{due}  {plain(one['title'])}")
+    for one in items:
+        due = f", {'overdue since' if one['overdue'] else 'due'} {one['due'][:10]}" if one["due"] else ""
+        who = plain(one["owner"] or "nobody")
+        click.echo(f"{one['incident']}  item {one['id']}  {one['priority']:<6}  {who}{due}  {plain(one['text'])}")
+    if not found and not items:
+        click.echo("Nothing is overdue." if overdue else "No postmortems and no open action items.")
