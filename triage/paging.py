@@ -323,16 +323,7 @@ def _page(
         return 1  # a storm page reaches them instead
     if person.high and after is None:
         return sum(_page(scene, incident, name, step, late, why, one.method, one.after) for one in person.high)
-    page_id = key_of(
-        "page",
-        incident.key,
-        str(incident.episode),
-        incident.severity.name,
-        str(incident.round),
-        str(step),
-        name,
-        str(method),
-    )
+    page_id = _page_id(incident, step, name, method)
     facts = telling.facts_of(incident, f"{person.display or name}, {why}")
     if incident.stands_for:
         facts["text"] = storms.words(scene, incident)
@@ -371,6 +362,11 @@ def _page(
     delayed = f", {late // MINUTE} min late" if late else ""
     scene.line(incident, "page", f"paging {name} by {by}: {why}{delayed}")
     return 1
+
+
+def _page_id(incident: Incident, step: int, name: str, method: int) -> str:
+    place = (incident.episode, incident.severity.name, incident.round, step, name, method)
+    return key_of("page", incident.key, *map(str, place))
 
 
 def page_first(scene: Scene, incident: Incident, name: str, why: str) -> None:
