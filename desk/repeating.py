@@ -25,8 +25,9 @@ async def once(
     if HEADER not in request.headers or not route.repeatable or person is None:
         return await do()
     key = request.headers[HEADER]
-    if not 0 < len(key) <= KEY_MAX:
-        raise Problem(400, "invalid", "The key cannot be used", f"{HEADER} has 1 to {KEY_MAX} characters")
+    if not 0 < len(key) <= KEY_MAX or not key.isascii() or not key.isprintable():
+        detail = f"{HEADER} has 1 to {KEY_MAX} printable ASCII characters"
+        raise Problem(400, "invalid", "The key cannot be used", detail)
     client = office.desk.client
     name = repeats.name_of(f"{person.via}:{person.name}", key)
     mark = repeats.fingerprint(route.method, request.path_qs, raw)

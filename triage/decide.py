@@ -50,6 +50,7 @@ from triage.memory import (
     INCIDENT,
     OVERRIDES,
     PAST,
+    PUBLICATION,
     SILENCE,
     TALLY,
     THE_DRILLS,
@@ -270,7 +271,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == INCIDENT:
         yield from ahead.of_storms(due, memory)
         yield from ahead.of_tray(due, memory)
-    if family not in (INCIDENT, TALLY, EFFECT, CROWD):
+    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}

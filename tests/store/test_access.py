@@ -221,7 +221,8 @@ async def test_a_post_with_an_idempotency_key_is_done_once(redis_url: str) -> No
             line for line in (await here.get(f"/incidents/{one.key}"))["timeline"]["items"] if line["what"] == "note"
         ]
         assert len(notes) == 2
-        assert (await here.ask("POST", path, headers={"Idempotency-Key": "x" * 256}))[0] == 400
+        for unusable in ("x" * 256, "\u00e9", "tab\tbed"):
+            assert (await here.ask("POST", path, headers={"Idempotency-Key": unusable}))[0] == 400, unusable
 
 
 async def test_what_was_refused_under_a_key_may_be_asked_again(redis_url: str) -> None:
