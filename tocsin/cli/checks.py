@@ -8,7 +8,8 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import explained, plain
+from tocsin.cli.listing import every, table
+from tocsin.cli.verbs import plain
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("state", "name", "looked at", "took", "failed", "certificate", "place", "remarks")
@@ -19,26 +20,14 @@ _COLUMNS: Final = ("state", "name", "looked at", "took", "failed", "certificate"
 @with_settings(CLIENT)
 def checks(settings: Settings, as_json: bool) -> None:
     """List what Tocsin looks at itself, and what it saw."""
-    from tocsin.remote import Remote
-
-    remote = Remote(settings)
-    items: list[dict[str, Any]] = []
-    after: str | None = ""
-    with explained():
-        while after is not None:
-            found = remote.get("/api/v1/checks", {"limit": "200"} | ({"after": after} if after else {})).body
-            items += found["items"]
-            after = found["next"]
+    items = every(settings, "/checks")
     if as_json:
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
         return
     if not items:
         click.echo("No checks. checks.yaml says what to look at.")
         return
-    rows = [_COLUMNS, *(_row(item) for item in items)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table(_COLUMNS, map(_row, items))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
+from tocsin.cli.listing import every, table
 from tocsin.cli.verbs import AS_JSON, explained, plain
 from tocsin.settings import CLIENT, Settings
 
@@ -82,27 +83,14 @@ def expire(settings: Settings, keys: tuple[str, ...]) -> None:
 @with_settings(CLIENT)
 def list_(settings: Settings, all_: bool, as_json: bool) -> None:
     """List silences, those of quiet.yaml included."""
-    from tocsin.remote import Remote
-
-    remote = Remote(settings)
-    items: list[dict[str, Any]] = []
-    query = {"limit": "200"} | ({"ended": "true"} if all_ else {})
-    after: str | None = ""
-    with explained():
-        while after is not None:
-            found = remote.get("/api/v1/silences", query | ({"after": after} if after else {})).body
-            items += found["items"]
-            after = found["next"]
+    items = every(settings, "/silences", {"ended": "true"} if all_ else None)
     if as_json:
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
         return
     if not items:
         click.echo("No silences. `tocsin silence add MATCHERS -d 2h -c WHY` puts one.")
         return
-    rows = [_COLUMNS, *(_row(item) for item in items)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table(_COLUMNS, map(_row, items))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import with_settings
+from tocsin.cli.listing import every, table
 from tocsin.cli.verbs import explained, plain
 from tocsin.settings import CLIENT, Settings
 
@@ -73,26 +74,14 @@ def create(settings: Settings, name: str, role: str, scopes: tuple[str, ...], ex
 @with_settings(CLIENT)
 def list_(settings: Settings, as_json: bool) -> None:
     """List the API tokens, without their texts."""
-    from tocsin.remote import Remote
-
-    items: list[dict[str, Any]] = []
-    after: str | None = ""
-    with explained():
-        while after is not None:
-            query = {"limit": "200"} | ({"after": after} if after else {})
-            found = Remote(settings).get("/api/v1/tokens", query).body
-            items += found["items"]
-            after = found["next"]
+    items = every(settings, "/tokens")
     if as_json:
         click.echo(json.dumps(items, indent=2))
         return
     if not items:
         click.echo("No API tokens. `tocsin token create NAME` makes one.")
         return
-    rows = [_COLUMNS, *(_row(item) for item in items)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table(_COLUMNS, map(_row, items))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
