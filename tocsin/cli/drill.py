@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
+from tocsin.cli.listing import table
 from tocsin.cli.verbs import explained, plain
 from tocsin.settings import CLIENT, Settings
 
@@ -84,7 +85,7 @@ def shadow(settings: Settings, limit: int, as_json: bool) -> None:
         (_time(one["at"]), one["kind"], *(plain(str(one[name] or "-")) for name in _SHADOWED[2:]))
         for one in found["items"]
     ]
-    _table([_SHADOWED, *rows])
+    table(_SHADOWED, rows)
 
 
 def _plan(target: str, cron: str, everybody: bool, within: str) -> str:
@@ -107,7 +108,7 @@ def _show(items: list[dict[str, Any]], as_json: bool) -> None:
     elif not items:
         click.echo("No drills. `tocsin drill PERSON` pages somebody for a test.")
     else:
-        _table([_COLUMNS, *map(_row, items)])
+        table(_COLUMNS, map(_row, items))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
@@ -132,9 +133,3 @@ def _seconds(number: float | None) -> str:
 
 def _time(text: str) -> str:
     return text[:19].replace("T", " ")
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -8,6 +8,7 @@ from typing import IO, Any, Final
 import click
 
 from tocsin.cli.common import Stop, with_settings
+from tocsin.cli.listing import table
 from tocsin.cli.verbs import AS_JSON, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
 
@@ -45,10 +46,7 @@ def _list(items: list[dict[str, Any]], all_: bool) -> None:
     if not items:
         click.echo("No incidents." if all_ else "No open incidents. `tocsin incidents --all` shows resolved ones.")
         return
-    rows = [_COLUMNS, *(_row(item) for item in items)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table(_COLUMNS, map(_row, items))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
