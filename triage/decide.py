@@ -101,10 +101,7 @@ from triage.rulebook import Rulebook
 from triage.rulebook.types import HEARTBEAT_SOURCE
 from triage.scene import Scene
 from triage.silence import Silences
-
-VERSION: Final = 16
-"""Raised whenever the same history would be decided otherwise; a checkpoint is written before a new one decides."""
-
+from triage.version import VERSION
 
 SKEW_MAX: Final[Millis] = 5_000
 """How far an entry's stamp may be ahead of the store's own clock, which is in the entry's id."""

@@ -19,7 +19,7 @@ import redis
 import structlog
 
 from triage import turns
-from triage.decide import SKEW_MAX, VERSION, alike, decide, needs, now_of, then_needs
+from triage.decide import SKEW_MAX, alike, decide, needs, now_of, then_needs
 from triage.memory import GROUP, INCIDENT, THE_LEDGER, THE_META, THE_RULES, Changes, Key, Missing
 from triage.model import Entry, Events, Group, Meta, Millis, Rules, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
@@ -27,6 +27,7 @@ from triage.store import checkpoint, journal, keys, retention
 from triage.store.client import BLOCK_S
 from triage.store.commit import Cursor, Fenced, commit, order_of
 from triage.store.memory import Batch, Cache
+from triage.version import VERSION
 from triage.waking import OLD_AFTER
 from workers.flight import Launch, Threaded
 from workers.lines import write_lines
@@ -191,7 +192,7 @@ class Drain:
         self._cache.load(self._client, [THE_META, THE_RULES])
         meta = cast("Meta | None", self._cache.get(THE_META))
         if meta is not None and meta.version != VERSION:
-            log.info("checkpoint before a new version decides", before=meta.version, now=VERSION)
+            log.info("checkpoint before a new version decides", before=f"{meta.version:x}", now=f"{VERSION:x}")
             checkpoint.write(self._client, cursor, VERSION, self._clock())
         self._use_rules()
         self._cursor = cursor

@@ -13,7 +13,6 @@ import redis
 from tests.store.test_drain import Bench
 from tests.unit.triage.stage import FILES, START, alert
 from triage import incidents
-from triage.decide import VERSION
 from triage.memory import Changes, Key
 from triage.model import (
     HOUR,
@@ -36,6 +35,7 @@ from triage.store import checkpoint, effects, journal, keys
 from triage.store.audit import audit
 from triage.store.commit import Cursor
 from triage.store.memory import Cache
+from triage.version import VERSION
 from workers import jobs
 
 
@@ -285,4 +285,4 @@ def test_what_another_version_decided_is_not_called_a_difference(bench: Bench, m
     monkeypatch.setattr("triage.store.audit.decide", lambda *_: Changes())
     report = audit(bench.client, replay=True)
     assert report.ok, report.lines
-    assert f"by version {VERSION}; this is {VERSION + 1}: nothing to compare" in report.lines[-1]
+    assert f"by version {VERSION:x}; this is {VERSION + 1:x}: nothing to compare" in report.lines[-1]

@@ -12,7 +12,6 @@ import redis
 
 import workers.drain as module
 from tests.unit.triage.stage import FILES, START, alert
-from triage.decide import VERSION
 from triage.memory import Changes
 from triage.model import HOUR, MINUTE, Events, Millis, RulesLoaded, Status, rules_digest
 from triage.store import checkpoint, journal, keys
@@ -20,6 +19,7 @@ from triage.store.audit import audit
 from triage.store.client import connect
 from triage.store.commit import Cursor, Fenced, commit
 from triage.store.retention import Retention, archived
+from triage.version import VERSION
 from workers.drain import Drain
 from workers.flight import Threaded, Write
 

@@ -10,12 +10,13 @@ import msgspec
 import redis
 
 from triage import turns
-from triage.decide import VERSION, decide, now_of
+from triage.decide import decide, now_of
 from triage.memory import THE_LEDGER, THE_META, THE_RULES, Changes, DictMemory
 from triage.model import Ledger, Meta, RulesLoaded, Tick
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.store import checkpoint, journal, keys
 from triage.store.commit import GENESIS, Cursor, encode
+from triage.version import VERSION
 
 PAGE: Final = 500
 TRIES: Final = 20
@@ -128,15 +129,15 @@ def _replay(client: redis.Redis, report: Report) -> None:
     head, memory = checkpoint.load(client)
     cursor = Cursor.parse(head.cursor.encode()) if head else Cursor()
     if head is not None and head.version != VERSION:
-        report.lines.append(f"the checkpoint is of version {head.version}; this is {VERSION}: nothing to compare")
+        report.lines.append(f"the checkpoint is of version {head.version:x}; this is {VERSION:x}: nothing to compare")
         return
     replay = _Replay(memory)
     commits = 0
     for first, last, digest, version in _commits(client, cursor.entry):
         if version != VERSION:
             # An upgrade whose drain has not written its checkpoint yet, which is the first thing it does.
-            says = f"commits from {first} on were decided by version {version}; this is {VERSION}: nothing to compare"
-            report.lines.append(says)
+            says = f"commits from {first} on were decided by version {version:x}; this is {VERSION:x}"
+            report.lines.append(f"{says}: nothing to compare")
             return
         raw = cast("Any", client.xrange(keys.JOURNAL, min=first, max=last))
         changes = replay.decide([journal.decode(entry_id, fields) for entry_id, fields in raw])
