@@ -32,6 +32,10 @@ class Failed(RuntimeError):
         self.status = status
 
 
+class Question(Failed):
+    """Tocsin asks back: the message is its question, and the same again with `confirm` is the yes to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A good answer: HTTP status and the decoded JSON body (None when it was no JSON)."""
@@ -52,14 +56,14 @@ class Remote:
         return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """POST JSON to a path of the REST API. Raises Unreachable, Denied or Failed."""
+        """POST JSON to a path of the REST API. Raises Unreachable, Denied, Question or Failed."""
         raw = json.dumps(body).encode()
         return self.send("POST", path, raw, {"Content-Type": "application/json"})
 
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send one request with the admin token. Raises Unreachable, Denied or Failed."""
+        """Send one request with the admin token. Raises Unreachable, Denied, Question or Failed."""
         sent = {"Accept": "application/json", "User-Agent": "tocsin"} | dict(headers or {})
         if self._token and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {self._token}"
@@ -85,7 +89,7 @@ class Remote:
                 f"{self.url} refuses this token: {text}. Give the right one in a file that TOCSIN_ADMIN_TOKEN_FILE "
                 "names; `tocsin init` wrote one as admin.token into its --storage.path."
             ) from None
-        raise Failed(error.code, text) from None
+        raise (Question if said.get("confirm") is True else Failed)(error.code, text) from None
 
 
 def _decoded(raw: bytes) -> Any:

@@ -302,7 +302,7 @@ async def test_the_command_line_puts_lists_and_ends(redis_url: str) -> None:
             f"silence db has ended; what it held back is decided again\n"
             f"silence {made} has ended; what it held back is decided again\n",
         )
-        code, output = await command(here, "list", "--all", "--json")
+        code, output = await command(here, "list", "--all", "-o", "json")
         assert {one["state"] for one in json.loads(output)} == {"ended"}
 
 

@@ -51,7 +51,7 @@ def test_an_alert_becomes_a_page_on_the_terminal_and_people_can_act_on_it(start:
     assert "still fires" in asked.stderr
     assert "resolved" in command(storage, "resolve", name, "--confirm").stdout
     assert "No open incidents" in command(storage, "incidents").stdout
-    shown = command(storage, "incidents", name).stdout
+    shown = command(storage, "incident", "show", name).stdout
     assert "on it" in shown
     assert "checkout down" in command(storage, "why", entry).stdout
     audit = command(storage, "audit", "--replay")

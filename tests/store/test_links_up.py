@@ -50,7 +50,7 @@ def test_a_page_is_acknowledged_by_its_link(tmp_path: Path) -> None:
         assert (status, len(re.findall(r'name="number" value="\d\d"', text))) == (200, 3)
         status, text = fetch(page["answer_url"], {"tries": "0", "number": page["number"]})
         assert (status, "You have it." in text) == (200, True)
-        shown = command(storage, "incidents", "--json").stdout
+        shown = command(storage, "incidents", "-o", "json").stdout
         assert json.loads(shown)["items"][0]["acknowledged_by"] == "ada"
         token = page["answer_url"].rpartition("/")[2]
         assert token not in up.output

@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "test": ("rules", "Play the rules' tests under a moved clock."),
     "parse": ("rules", "Show what an adapter and the rules make of a sample."),
     "send": ("people", "Post a payload file to a running Tocsin."),
-    "incidents": ("people", "List incidents, or show one."),
+    "incidents": ("people", "List incidents."),
     "incident": ("incident", "Show, command and learn from one incident."),
     "ack": ("people", "Acknowledge an incident."),
     "resolve": ("people", "Resolve an incident."),

@@ -7,7 +7,7 @@ import click
 from tocsin.cli.common import with_settings
 from tocsin.cli.incident.before import stands, words
 from tocsin.cli.incident.show import both
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 
@@ -27,7 +27,7 @@ def changes(settings: Settings, service: str | None, limit: int, output: str) ->
     query = {"limit": str(limit)} | ({"service": service} if service else {})
     with explained():
         found = Remote(settings).get("/api/v1/changes", query).body
-    if output == "json":
+    if output == JSON:
         show_json(found)
         return
     for one in found["items"]:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.listing import every, table
-from tocsin.cli.verbs import plain
+from tocsin.cli.verbs import JSON, OUTPUT, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("state", "name", "looked at", "took", "failed", "certificate", "place", "remarks")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+@OUTPUT
 @with_settings(CLIENT)
-def checks(settings: Settings, as_json: bool) -> None:
+def checks(settings: Settings, output: str) -> None:
     """List what Tocsin looks at itself, and what it saw."""
     items = every(settings, "/checks")
-    if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(items)
         return
     if not items:
         click.echo("No checks. checks.yaml says what to look at.")

@@ -10,7 +10,7 @@ import click
 
 from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
 from tocsin.cli.listing import table
-from tocsin.cli.verbs import explained, plain
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 LIST: Final = "list"
@@ -18,7 +18,6 @@ LOOK_S: Final = 1.0
 """How often a drill is looked at while it is waited for, in seconds."""
 _COLUMNS: Final = ("id", "state", "person", "asked", "delivered", "answered", "target", "remarks")
 _SHADOWED: Final = ("at", "kind", "person", "by", "incident", "severity", "title", "why")
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 
 
 @click.command()
@@ -27,10 +26,10 @@ _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's
 @click.option("--within", default="15m", show_default=True, help="How long the acknowledgement is waited for.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for what comes of it.")
 @click.option("--schedule", default="", metavar="CRON", help="Print what makes it recur, instead of paging now.")
-@_AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
 def drill(
-    settings: Settings, target: str, everybody: bool, within: str, no_wait: bool, schedule: str, as_json: bool
+    settings: Settings, target: str, everybody: bool, within: str, no_wait: bool, schedule: str, output: str
 ) -> None:
     """Page somebody for a test, and measure the answer; list such drills.
 
@@ -47,16 +46,16 @@ def drill(
     if target == LIST:
         with explained():
             items = remote.get("/api/v1/drills", {"limit": "200"}).body["items"]
-        _show(items, as_json)
+        _show(items, output)
         return
     with explained():
         asked = remote.post("/api/v1/drills", {"target": target, "everybody": everybody, "within": within}).body
-        click.echo(plain(asked["text"]), err=as_json)
+        click.echo(plain(asked["text"]), err=output == JSON)
         items = remote.get("/api/v1/drills", {"entry": asked["entry"], "limit": "200"}).body["items"]
         while not no_wait and any(one["state"] == "calling" for one in items):
             time.sleep(LOOK_S)
             items = remote.get("/api/v1/drills", {"entry": asked["entry"], "limit": "200"}).body["items"]
-    _show(items, as_json)
+    _show(items, output)
     missed = [one["person"] for one in items if one["state"] not in ("answered", "calling")]
     if missed:
         raise Stop(f"No answer from {', '.join(missed)}.", FAILED)
@@ -64,9 +63,9 @@ def drill(
 
 @click.command()
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 200), help="How many, newest first.")
-@_AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def shadow(settings: Settings, limit: int, as_json: bool) -> None:
+def shadow(settings: Settings, limit: int, output: str) -> None:
     """List whom Tocsin would have told, had paging not been in shadow.
 
     With --paging=shadow everything is decided as ever, and nobody is told: for running beside the pager one is leaving.
@@ -75,8 +74,8 @@ def shadow(settings: Settings, limit: int, as_json: bool) -> None:
 
     with explained():
         found = Remote(settings).get("/api/v1/shadow", {"limit": str(limit)}).body
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(found)
         return
     if not found["items"]:
         click.echo(f"Nobody would have been told. Paging is {'in shadow' if found['shadow'] else 'live'}.")
@@ -102,9 +101,9 @@ def _plan(target: str, cron: str, everybody: bool, within: str) -> str:
     return f"# in oncall.yaml\ndrills:\n  {name}: {json.dumps(entry, ensure_ascii=False)}"
 
 
-def _show(items: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+def _show(items: list[dict[str, Any]], output: str) -> None:
+    if output == JSON:
+        show_json(items)
     elif not items:
         click.echo("No drills. `tocsin drill PERSON` pages somebody for a test.")
     else:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.listing import every, table
-from tocsin.cli.verbs import plain
+from tocsin.cli.verbs import JSON, OUTPUT, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("state", "name", "expected", "last beat", "missed at", "remarks")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+@OUTPUT
 @with_settings(CLIENT)
-def heartbeats(settings: Settings, as_json: bool) -> None:
+def heartbeats(settings: Settings, output: str) -> None:
     """List what must beat, and when it is missed.
 
     These are the jobs of heartbeats.yaml, watchdogs (rules with `heartbeat:`), and sources with `expect_every`.
     """
     items = every(settings, "/heartbeats")
-    if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(items)
         return
     if not items:
         click.echo("No heartbeats. heartbeats.yaml, rules with `heartbeat:` and sources with `expect_every` make them.")

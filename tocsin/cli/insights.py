@@ -5,32 +5,33 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import AS_JSON, explained, plain, show_json
+from tocsin.cli.verbs import JSON, explained, output_option, plain, show_json
 from tocsin.settings import CLIENT, Settings
+
+CSV: Final = "csv"
 
 
 @click.command()
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 800), help="Of how many days.")
-@click.option("--csv", "as_csv", is_flag=True, help="For a spreadsheet; times in seconds.")
-@AS_JSON
+@output_option(CSV)
 @with_settings(CLIENT)
-def insights(settings: Settings, days: int, as_csv: bool, as_json: bool) -> None:
+def insights(settings: Settings, days: int, output: str) -> None:
     """Say how long incidents took, who was paged and at night, and what is noisy.
 
-    Times are medians from the opening of an incident.
+    Times are medians from the opening of an incident; in CSV they are in seconds.
     """
     from tocsin.remote import Remote
 
     with explained():
         found = Remote(settings).get("/api/v1/insights", {"days": str(days)}).body
-    if as_json:
+    if output == JSON:
         show_json(found)
-    elif as_csv:
+    elif output == CSV:
         click.echo(_csv(found), nl=False)
     else:
         for line in _table(found):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,11 +11,12 @@ from urllib.parse import quote
 import click
 
 from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
-from tocsin.cli.verbs import AS_JSON, explained, plain
+from tocsin.cli.listing import table
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, SERVE, Settings
 
 if TYPE_CHECKING:
-    from triage.coverage import Report
+    from triage.coverage import Load, Report
     from triage.rulebook import Rulebook
 
 _FROM = click.option("--from", "start", default="", metavar="TIME", help="Like 2026-12-24T09:00; now if left out.")
@@ -35,27 +35,28 @@ def oncall() -> None:
 
 @oncall.command()
 @click.option("--at", default="", metavar="TIME", help="Another time, in RFC 3339, like 2026-12-24T21:00:00+01:00.")
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def now(settings: Settings, at: str, as_json: bool) -> None:
+def now(settings: Settings, at: str, output: str) -> None:
     """Say who is on call in every schedule."""
     from tocsin.remote import Remote
 
     with explained():
         found = Remote(settings).get("/api/v1/oncall", {"at": at} if at else None).body
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(found)
         return
     if not found["schedules"]:
         click.echo("There are no schedules; docs/on-call.md says how to write one.")
-    rows: list[tuple[str, ...]] = [("schedule", "on call", "until", "then")]
+    rows = []
     for one in found["schedules"]:
         later = one["next"]
         then = f"{later['person']} from {_local(later['start'], one['time_zone'])}" if later else "-"
         for shift in one["on_call"] or [{"person": "nobody", "end": ""}]:
             until = _local(shift["end"], one["time_zone"]) if shift["end"] else "-"
-            rows.append((one["schedule"], shift["person"], until, then))
-    _table(rows)
+            rows.append(tuple(map(plain, (one["schedule"], shift["person"], until, then))))
+    if rows:
+        table(("schedule", "on call", "until", "then"), rows)
     for one in found["schedules"]:
         _about_calendar(one["schedule"], one["calendar"])
 
@@ -76,9 +77,9 @@ def _about_calendar(schedule: str, calendar: dict[str, Any] | None) -> None:
 @click.argument("schedule")
 @_FROM
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How many days.")
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def show(settings: Settings, schedule: str, start: str, days: int, as_json: bool) -> None:
+def show(settings: Settings, schedule: str, start: str, days: int, output: str) -> None:
     """Show a schedule as a calendar."""
     from datetime import UTC, datetime, timedelta
 
@@ -92,8 +93,8 @@ def show(settings: Settings, schedule: str, start: str, days: int, as_json: bool
         begin = _begin(start, found["time_zone"]) if start else datetime.now(UTC)
         query["to"] = (begin + timedelta(days=days)).isoformat(timespec="seconds")
         found = remote.get(path, query).body
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(found)
         return
     _calendar(found)
 
@@ -237,17 +238,18 @@ def _show_report(rulebook: Rulebook, report: Report) -> None:
         was, then = (", ".join(people) or "NOBODY" for people in (edge.people_before, edge.people_after))
         offsets = f"{_offset(edge.before)} to {_offset(edge.after)}"
         click.echo(f"clock  {edge.schedule}: {_wall(edge.at, here)} ({here} from {offsets}): {was}, then {then}")
-    rows: list[tuple[str, ...]] = [("person", "hours", "nights", "weekends", "shifts")]
-    for load in report.loads:
-        hours = f"{load.time / 3_600_000:.0f}"
-        rows.append((load.person, hours, str(load.nights), str(load.weekends), str(load.shifts)))
     if report.loads:
         click.echo("")
-        _table(rows)
+        table(("person", "hours", "nights", "weekends", "shifts"), map(_load, report.loads))
     gaps = sum(map(len, report.gaps.values()))
     verdict = "good" if report.good else "not good"
     counts = f"{len(rulebook.schedules)} schedules, {gaps} gaps, {len(report.unreachable)} unreachable"
     click.echo(f"{counts}: {verdict}")
+
+
+def _load(load: Load) -> tuple[str, ...]:
+    hours = f"{load.time / 3_600_000:.0f}"
+    return plain(load.person), hours, str(load.nights), str(load.weekends), str(load.shifts)
 
 
 def _wall(at: int, time_zone: str) -> str:
@@ -282,10 +284,3 @@ def _begin(text: str, time_zone: str) -> Any:
 def _local(text: str, time_zone: str) -> str:
     """Return a time of the API on the wall clock of a zone."""
     return _wall(int(_moment(text).timestamp() * 1_000), time_zone)
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    for row in rows:
-        cells = (plain(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

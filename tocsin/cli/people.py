@@ -9,37 +9,30 @@ import click
 
 from tocsin.cli.common import Stop, with_settings
 from tocsin.cli.listing import table
-from tocsin.cli.verbs import AS_JSON, explained, plain, show_json, verb
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("id", "severity", "phase", "firing", "pages", "opened", "acknowledged", "title")
 
 
 @click.command()
-@click.argument("incident", required=False)
 @click.option("--all", "all_", is_flag=True, help="Resolved ones too.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="How many.")
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def incidents(settings: Settings, incident: str | None, all_: bool, limit: int, as_json: bool) -> None:
-    """List incidents, or show one with its timeline. INCIDENT is its id, as the list shows it."""
+def incidents(settings: Settings, all_: bool, limit: int, output: str) -> None:
+    """List incidents. `tocsin incident show ID` shows one."""
     from tocsin.remote import Remote
 
-    remote = Remote(settings)
+    query = {"limit": str(limit)} | ({} if all_ else {"open": "true"})
     with explained():
-        if incident is not None:
-            found = remote.get(f"/api/v1/incidents/{incident}").body
-        else:
-            query = {"limit": str(limit)} | ({} if all_ else {"open": "true"})
-            found = remote.get("/api/v1/incidents", query).body
-    if as_json:
+        found = Remote(settings).get("/api/v1/incidents", query).body
+    if output == JSON:
         show_json(found)
-    elif incident is not None:
-        _show(found)
-    else:
-        if found.get("shadow"):
-            click.echo("Paging is in shadow: nobody is told. `tocsin shadow` lists whom Tocsin would have told.")
-        _list(found["items"], all_)
+        return
+    if found.get("shadow"):
+        click.echo("Paging is in shadow: nobody is told. `tocsin shadow` lists whom Tocsin would have told.")
+    _list(found["items"], all_)
 
 
 def _list(items: list[dict[str, Any]], all_: bool) -> None:
@@ -61,13 +54,6 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         plain(item.get("acknowledged_by") or "-"),
         plain(item["title"])[:100],
     )
-
-
-def _show(item: dict[str, Any]) -> None:
-    _list([item], True)
-    for line in reversed(item.get("timeline", {}).get("items", [])):
-        by = f" ({plain(line['by'])})" if line.get("by") else ""
-        click.echo(f"  {line['at'][:19].replace('T', ' ')}  {line['what']:<14} {plain(line['text'])}{by}")
 
 
 ack = verb("acknowledge", "Acknowledge an incident. INCIDENT is its id, as `tocsin incidents` shows it.", name="ack")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import AS_JSON, explained, plain, show_json
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 
 @click.command()
 @click.option("--overdue", is_flag=True, help="Only what should have been done by now.")
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def postmortems(settings: Settings, overdue: bool, as_json: bool) -> None:
+def postmortems(settings: Settings, overdue: bool, output: str) -> None:
     """List postmortems and open action items; --overdue only those that are late."""
     from tocsin.remote import Remote
 
@@ -21,7 +21,7 @@ def postmortems(settings: Settings, overdue: bool, as_json: bool) -> None:
     with explained():
         found = remote.get("/api/v1/postmortems", query).body["items"]
         items = remote.get("/api/v1/items", query).body["items"]
-    if as_json:
+    if output == JSON:
         show_json({"postmortems": found, "items": items})
         return
     for one in found:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, SERVE, Settings
 
 DOCUMENTS: Final = (("r", "runbook"), ("p", "procedure"))
@@ -40,7 +40,7 @@ def show(settings: Settings, incident: str, output: str) -> None:
 
     with explained():
         found = Remote(settings).get(f"/api/v1/incidents/{incident}/guide").body
-    if output == "json":
+    if output == JSON:
         show_json(found)
         return
     for line in told(found):

@@ -12,7 +12,7 @@ import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
 from tocsin.cli.listing import every, table
-from tocsin.cli.verbs import AS_JSON, explained, plain
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 _COLUMNS: Final = ("key", "state", "ends", "hits", "by", "what", "comment")
@@ -79,13 +79,13 @@ def expire(settings: Settings, keys: tuple[str, ...]) -> None:
 
 @silence.command("list")
 @click.option("--all", "all_", is_flag=True, help="Also those that ended within the last five days.")
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def list_(settings: Settings, all_: bool, as_json: bool) -> None:
+def list_(settings: Settings, all_: bool, output: str) -> None:
     """List silences, those of quiet.yaml included."""
     items = every(settings, "/silences", {"ended": "true"} if all_ else None)
-    if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(items)
         return
     if not items:
         click.echo("No silences. `tocsin silence add MATCHERS -d 2h -c WHY` puts one.")
@@ -108,16 +108,16 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
 
 @silence.command()
 @_asking
-@AS_JSON
+@OUTPUT
 @with_settings(CLIENT)
-def preview(settings: Settings, as_json: bool, **asked: Any) -> None:
+def preview(settings: Settings, output: str, **asked: Any) -> None:
     """Show what a silence would silence now, and would have silenced lately. Changes nothing."""
     from tocsin.remote import Remote
 
     with explained():
         found = Remote(settings).post("/api/v1/silences/preview", _body(**asked)).body
-    if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(found)
         return
     click.echo(f"{found['firing']} alerts fire now that it would silence.")
     for one in found["sample"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -13,7 +12,7 @@ from typing import Final
 import click
 
 from tocsin.cli.common import UNREACHABLE, Stop, with_settings
-from tocsin.cli.verbs import explained, plain
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 FILES: Final = {
@@ -27,10 +26,10 @@ TIMEOUT_S: Final = 15.0
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the page's JSON.")
+@OUTPUT
 @with_settings(CLIENT)
 @click.pass_context
-def status(context: click.Context, settings: Settings, as_json: bool) -> None:
+def status(context: click.Context, settings: Settings, output: str) -> None:
     """Show the public status page, or export it as files."""
     if context.invoked_subcommand is not None:
         return
@@ -38,8 +37,8 @@ def status(context: click.Context, settings: Settings, as_json: bool) -> None:
 
     with explained():
         page = Remote(settings).get("/status.json").body
-    if as_json:
-        click.echo(json.dumps(page, indent=2, ensure_ascii=False))
+    if output == JSON:
+        show_json(page)
         return
     click.echo(f"{plain(page['title'])}: {page['state']}")
     for one in page["components"]:

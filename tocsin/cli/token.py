@@ -9,7 +9,7 @@ import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.listing import every, table
-from tocsin.cli.verbs import explained, plain
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain
 from tocsin.settings import CLIENT, Settings
 
 BYTES: Final = 32
@@ -70,12 +70,12 @@ def create(settings: Settings, name: str, role: str, scopes: tuple[str, ...], ex
 
 
 @token.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+@OUTPUT
 @with_settings(CLIENT)
-def list_(settings: Settings, as_json: bool) -> None:
+def list_(settings: Settings, output: str) -> None:
     """List the API tokens, without their texts."""
     items = every(settings, "/tokens")
-    if as_json:
+    if output == JSON:
         click.echo(json.dumps(items, indent=2))
         return
     if not items:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,15 +14,19 @@ import click
 from tocsin.cli.common import FAILED, UNAUTHORISED, UNREACHABLE, Stop, with_settings
 from tocsin.settings import CLIENT, Settings
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or the API's JSON.",
-)
+TEXT: Final = "text"
+JSON: Final = "json"
+
+
+def output_option(*more: str) -> Callable[[Any], Any]:
+    """Return `-o`: text for people, the API's JSON, or one of `more`."""
+    help_ = "For people, or the API's JSON." if not more else f"For people, the API's JSON, or {', '.join(more)}."
+    kinds = click.Choice([TEXT, JSON, *more])
+    return click.option("-o", "--output", type=kinds, default=TEXT, show_default=True, help=help_)
+
+
+OUTPUT = output_option()
+CONFIRM = click.option("--confirm", is_flag=True, help="Yes to the question that it would ask.")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -33,11 +38,43 @@ def explained() -> Iterator[None]:
     try:
         yield
     except Unreachable as error:
-        raise Stop(str(error), UNREACHABLE) from None
+        raise Stop(plain_lines(str(error)), UNREACHABLE) from None
     except Denied as error:
-        raise Stop(str(error), UNAUTHORISED) from None
+        raise Stop(plain_lines(str(error)), UNAUTHORISED) from None
     except Failed as error:
-        raise Stop(str(error), FAILED) from None
+        raise Stop(plain_lines(str(error)), FAILED) from None
+
+
+def ask(settings: Settings, path: str, body: dict[str, Any]) -> Any:
+    """POST to the API and return its answer; a question that it asks back is put to whoever sits at the terminal.
+
+    Where nobody does, the question ends the command with exit code 1, and `--confirm` is the yes. Ends the command
+    also on what `explained` does.
+    """
+    from tocsin.remote import Question, Remote
+
+    remote = Remote(settings)
+    with explained():
+        try:
+            return remote.post(path, body).body
+        except Question as question:
+            _put(plain_lines(str(question)))
+        return remote.post(path, body | {"confirm": True}).body
+
+
+def at_terminal() -> bool:
+    """Tell whether somebody sits there who can answer."""
+    return sys.stdin.isatty()
+
+
+def _put(question: str) -> None:
+    """Ask, and return if the answer is yes. Ends the command otherwise."""
+    if not at_terminal():
+        click.echo(question, err=True)
+        click.echo("Nothing was done. The same with --confirm means yes.", err=True)
+        sys.exit(FAILED)
+    if not click.confirm(question, err=True):
+        raise Stop("Nothing was done.")
 
 
 def plain(text: str) -> str:
@@ -45,9 +82,22 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def plain_lines(text: str) -> str:
+    """Return text of several lines likewise, with its lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
 def show_json(found: object) -> None:
     """Print what the API answered."""
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def show_answer(incident: str, answer: Any, output: str) -> None:
+    """Print what became of a verb, for people or as the API's JSON."""
+    if output == JSON:
+        show_json(answer)
+    else:
+        click.echo(f"{incident}: {plain(str(answer['text']))}")
 
 
 def verb(path: str, help_: str, *given: Callable[[Any], Any], name: str | None = None, **fixed: str) -> click.Command:
@@ -58,20 +108,12 @@ def verb(path: str, help_: str, *given: Callable[[Any], Any], name: str | None =
     """
 
     def command(settings: Settings, incident: str, message: str, confirm: bool, output: str, **more: Any) -> None:
-        from tocsin.remote import Remote
-
         body = {"text": message, "confirm": confirm, **fixed}
         body |= {key: value for key, value in more.items() if value is not None}
-        with explained():
-            answer = Remote(settings).post(f"/api/v1/incidents/{incident}/{path}", body).body
-        if output == "json":
-            show_json(answer)
-        else:
-            click.echo(f"{incident}: {plain(str(answer['text']))}")
+        show_answer(incident, ask(settings, f"/api/v1/incidents/{incident}/{path}", body), output)
 
     made: Callable[..., Any] = with_settings(CLIENT)(command)
-    asked = click.option("--confirm", is_flag=True, help="Yes to the question that was asked before.")
     message = click.option("-m", "--message", default="", help="Why; it goes into the timeline.")
-    for decorate in (OUTPUT, asked, message, *reversed(given), click.argument("incident")):
+    for decorate in (OUTPUT, CONFIRM, message, *reversed(given), click.argument("incident")):
         made = decorate(made)
     return click.command(name or path, help=help_)(made)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import CONFIRM, JSON, OUTPUT, ask, explained, plain, show_answer, show_json
 from tocsin.settings import CLIENT, Settings
 
 
@@ -16,7 +16,7 @@ from tocsin.settings import CLIENT, Settings
 @click.argument("name", required=False)
 @click.option("-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; again for more.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
-@click.option("--confirm", is_flag=True, help="Yes, run it.")
+@CONFIRM
 @click.option("-m", "--message", default="", help="Why; it goes into the timeline.")
 @OUTPUT
 @with_settings(CLIENT)
@@ -34,16 +34,16 @@ def command(
 
     Without --confirm it says what it would do, and asks.
     """
-    from tocsin.remote import Remote
-
-    remote = Remote(settings)
     if name is None:
+        from tocsin.remote import Remote
+
+        remote = Remote(settings)
         with explained():
             found = {
                 "actions": remote.get("/api/v1/actions").body["items"],
                 "runs": remote.get(f"/api/v1/incidents/{incident}/runs").body["items"],
             }
-        if output == "json":
+        if output == JSON:
             show_json(found)
         else:
             for line in told(found):
@@ -56,12 +56,7 @@ def command(
         "confirm": confirm,
         "text": message,
     }
-    with explained():
-        answer = remote.post(f"/api/v1/incidents/{incident}/action", body).body
-    if output == "json":
-        show_json(answer)
-    else:
-        click.echo(f"{incident}: {plain(str(answer['text']))}")
+    show_answer(incident, ask(settings, f"/api/v1/incidents/{incident}/action", body), output)
 
 
 def _parameters(given: tuple[str, ...]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.incident.show import both
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 
@@ -22,7 +22,7 @@ def command(settings: Settings, incident: str, output: str) -> None:
 
     with explained():
         found = Remote(settings).get(f"/api/v1/incidents/{incident}/before").body
-    if output == "json":
+    if output == JSON:
         show_json(found)
         return
     for line in told(found):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import CONFIRM, JSON, OUTPUT, ask, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 
@@ -19,7 +19,7 @@ from tocsin.settings import CLIENT, Settings
 @click.option("-m", "--message", "text", default="", help="What is known so far.")
 @click.option("--take", is_flag=True, help="You have it: nobody is paged.")
 @click.option("--report", default="", metavar="ENTRY", help="From a user's report, by the id that its answer said.")
-@click.option("--confirm", is_flag=True, help="Another one, although one is open for the same.")
+@CONFIRM
 @OUTPUT
 @with_settings(CLIENT)
 def command(settings: Settings, output: str, **asked: Any) -> None:
@@ -28,11 +28,8 @@ def command(settings: Settings, output: str, **asked: Any) -> None:
     P0 critical: complete outage or data loss. P1 high: a major feature is broken, revenue suffers. P2 medium: degraded,
     a workaround exists. P3 low: minor or cosmetic. P4: informational.
     """
-    from tocsin.remote import Remote
-
-    with explained():
-        answer = Remote(settings).post("/api/v1/incidents", asked).body
-    if output == "json":
+    answer = ask(settings, "/api/v1/incidents", asked)
+    if output == JSON:
         show_json(answer)
         return
     click.echo(plain(answer["text"]))

@@ -7,7 +7,7 @@ from typing import IO, Any
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import CONFIRM, JSON, OUTPUT, ask, explained, plain_lines, show_answer, show_json
 from tocsin.settings import CLIENT, Settings
 
 
@@ -24,7 +24,7 @@ from tocsin.settings import CLIENT, Settings
 @click.option("--version", type=click.IntRange(min=0), help="Print this version; 0 is as the journal tells it.")
 @click.option("--review", "do", flag_value="review", help="Say that you have read and reviewed it.")
 @click.option("--publish", "do", flag_value="publish", help="Publish its last text.")
-@click.option("--confirm", is_flag=True, help="Yes to the question that was asked before.")
+@CONFIRM
 @OUTPUT
 @with_settings(CLIENT)
 def command(settings: Settings, incident: str, version: int | None, confirm: bool, output: str, **asked: Any) -> None:
@@ -39,15 +39,13 @@ def command(settings: Settings, incident: str, version: int | None, confirm: boo
     with explained():
         if body.get("do") and "document" not in body and not remote.get(path).body["versions"]:
             body["document"] = remote.get(path).body["markdown"]
-        answer = remote.post(path, {**body, "confirm": confirm}).body if body else None
-        if answer is None:
-            answer = remote.get(path, {} if version is None else {"version": str(version)}).body
-    if output == "json":
-        show_json(answer)
-    elif "markdown" in answer:
-        click.echo("\n".join(plain(line) for line in answer["markdown"].split("\n")))
+        found = None if body else remote.get(path, {} if version is None else {"version": str(version)}).body
+    if found is None:
+        show_answer(incident, ask(settings, path, {**body, "confirm": confirm}), output)
+    elif output == JSON:
+        show_json(found)
     else:
-        click.echo(f"{incident}: {plain(answer['text'])}")
+        click.echo(plain_lines(found["markdown"]))
 
 
 def _body(asked: dict[str, Any]) -> dict[str, Any]:

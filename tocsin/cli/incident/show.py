@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import click
 
 from tocsin.cli.common import with_settings
-from tocsin.cli.verbs import OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 LINES_MAX: Final = 200
@@ -26,10 +27,12 @@ def command(settings: Settings, incident: str, lines: int, output: str) -> None:
     remote = Remote(settings)
     with explained():
         found = remote.get(f"/api/v1/incidents/{incident}").body
+        # Without --web.external-url Tocsin knows no more than the path.
+        found["url"] = urljoin(remote.url, found["url"])
         if lines:
             query = {"limit": str(lines)}
             found["timeline"] = remote.get(f"/api/v1/incidents/{incident}/timeline", query).body
-    if output == "json":
+    if output == JSON:
         show_json(found)
         return
     for line in told(found):
