@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from tocsin.cli.common import USAGE, Stop, with_settings
-from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import OUTPUT, explained, plain, show_found
 from tocsin.settings import CLIENT, SERVE, Settings
 
 DOCUMENTS: Final = (("r", "runbook"), ("p", "procedure"))
@@ -36,15 +36,7 @@ def runbook() -> None:
 @with_settings(CLIENT)
 def show(settings: Settings, incident: str, output: str) -> None:
     """Show the runbook, the procedure of the phase, and dashboards, with the alert's labels filled in."""
-    from tocsin.remote import Remote
-
-    with explained():
-        found = Remote(settings).get(f"/api/v1/incidents/{incident}/guide").body
-    if output == JSON:
-        show_json(found)
-        return
-    for line in told(found):
-        click.echo(plain(line))
+    show_found(settings, f"/api/v1/incidents/{incident}/guide", output, told)
 
 
 def told(found: dict[str, Any]) -> list[str]:

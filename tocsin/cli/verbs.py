@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -90,6 +90,19 @@ def plain_lines(text: str) -> str:
 def show_json(found: object) -> None:
     """Print what the API answered."""
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def show_found(settings: Settings, path: str, output: str, told: Callable[[dict[str, Any]], Iterable[str]]) -> None:
+    """GET from the API and print it: as the lines that `told` makes of it, or as the API's JSON."""
+    from tocsin.remote import Remote
+
+    with explained():
+        found = Remote(settings).get(path).body
+    if output == JSON:
+        show_json(found)
+        return
+    for line in told(found):
+        click.echo(plain(line))
 
 
 def show_answer(incident: str, answer: Any, output: str) -> None:

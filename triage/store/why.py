@@ -30,9 +30,9 @@ from triage.model import (
     OverrideAsked,
     Rules,
     SilenceAsked,
-    Status,
     short,
 )
+from triage.pausing import as_event
 from triage.rulebook import EMPTY, Explanation, Rulebook, RulesError, compile_files
 from triage.rulebook.durations import show_duration
 from triage.silence import Words
@@ -351,7 +351,7 @@ async def _of_alert(client: queries.Client, rulebook: Rulebook, ref: str) -> Why
     ]
     sections = [Section(f"Alert: {view.details.title}" if view.details else "Alert", facts)]
     if view.details is not None:
-        sections += _rules(rulebook.explain(alert.source, _as_event(view.fingerprint, view.details)))
+        sections += _rules(rulebook.explain(alert.source, as_event(view.fingerprint, view.details)))
     return Why("alert", view.fingerprint, sections + await _told_of(client, alert.incident))
 
 
@@ -370,20 +370,6 @@ def _by_rule(details: Details | None) -> str:
     return f" by rule “{details.rule}”" if details and details.rule else ""
 
 
-def _as_event(fingerprint: str, details: Details) -> Event:
-    return Event(
-        status=Status.FIRING,
-        fingerprint=fingerprint,
-        title=details.title,
-        labels=details.labels,
-        annotations=details.annotations,
-        raw_severity=details.raw_severity,
-        url=details.url,
-        kind=details.kind,
-        anonymous=details.anonymous,
-    )
-
-
 async def _of_incident(client: queries.Client, rulebook: Rulebook, ref: str) -> Why:
     incident = await queries.incident(client, ref)
     sections = [Section(f"Incident: {incident.title}", _standing(incident))]
@@ -393,7 +379,7 @@ async def _of_incident(client: queries.Client, rulebook: Rulebook, ref: str) -> 
         except queries.Unknown:
             view = None
         if view is not None and view.details is not None:
-            sections += _rules(rulebook.explain(view.alert.source, _as_event(view.fingerprint, view.details)))
+            sections += _rules(rulebook.explain(view.alert.source, as_event(view.fingerprint, view.details)))
     return Why("incident", incident.key, sections + await _told_of(client, incident.key))
 
 

@@ -12,8 +12,6 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import requests
@@ -24,9 +22,8 @@ from apprise.result import AppriseResult
 from triage.model import EffectKind, Ending, Millis, Severity
 from workers import ntfy
 from workers.channel import Delivery, Message, scheme_of
+from workers.outbound import retry_after
 
-RETRY_AFTER_MAX: Final[Millis] = 15 * 60 * 1_000
-"""Longest pause that a provider can ask for."""
 LOCAL: Final = ("blink1", "dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows")
 """Schemes that act on the machine Tocsin runs on; a rule set must not reach them."""
 BUSY: Final = frozenset({408, 425, 429})
@@ -78,21 +75,6 @@ def _harden() -> None:
 
 
 _harden()
-
-
-def retry_after(header: str, now: float) -> Millis:
-    """Return the pause that a Retry-After header asks for (seconds or an HTTP date, RFC 9110 10.2.3); 0 for none."""
-    if header.strip().isdigit():
-        wish = int(header.strip()[:9]) * 1_000
-    else:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return 0
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        wish = int((date - datetime.fromtimestamp(now, tz=UTC)).total_seconds() * 1_000)
-    return max(0, min(wish, RETRY_AFTER_MAX))
 
 
 def send(target: str, message: Message) -> Delivery:

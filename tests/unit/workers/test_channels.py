@@ -77,21 +77,3 @@ def test_an_unusable_contact_method_is_given_up_without_repeating_it(target: str
     assert ended.ending is Ending.GIVE_UP
     assert word in ended.reason
     assert "t0ken" not in ended.reason
-
-
-@pytest.mark.parametrize(
-    ("header", "millis"),
-    [
-        ("7", 7_000),
-        (" 30 ", 30_000),
-        ("999999999999", apprise.RETRY_AFTER_MAX),
-        ("Tue, 14 Nov 2023 22:13:30 GMT", 10_000),
-        ("Tue, 14 Nov 2023 22:13:10 GMT", 0),
-        ("Tue, 14 Nov 2023 22:13:30 -0000", 10_000),
-        ("soon", 0),
-        ("-5", 0),
-        ("", 0),
-    ],
-)
-def test_retry_after_in_both_its_forms(header: str, millis: int) -> None:
-    assert apprise.retry_after(header, 1_700_000_000.0) == millis

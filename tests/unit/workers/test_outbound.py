@@ -198,3 +198,21 @@ def test_over_tls_the_certificate_counts(provider: Provider, tmp_path: Path, mon
         assert provider.got == []
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         assert post(f"https://127.0.0.1:{port}/", b"{}", {}) == Answer(202, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("header", "millis"),
+    [
+        ("7", 7_000),
+        (" 30 ", 30_000),
+        ("999999999999", outbound.RETRY_AFTER_MAX),
+        ("Tue, 14 Nov 2023 22:13:30 GMT", 10_000),
+        ("Tue, 14 Nov 2023 22:13:10 GMT", 0),
+        ("Tue, 14 Nov 2023 22:13:30 -0000", 10_000),
+        ("soon", 0),
+        ("-5", 0),
+        ("", 0),
+    ],
+)
+def test_retry_after_in_both_its_forms(header: str, millis: int) -> None:
+    assert outbound.retry_after(header, 1_700_000_000.0) == millis

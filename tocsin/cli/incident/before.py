@@ -8,7 +8,7 @@ import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.incident.show import both
-from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
+from tocsin.cli.verbs import OUTPUT, show_found
 from tocsin.settings import CLIENT, Settings
 
 
@@ -18,15 +18,7 @@ from tocsin.settings import CLIENT, Settings
 @with_settings(CLIENT)
 def command(settings: Settings, incident: str, output: str) -> None:
     """Show what changed before an incident, nearest first, what is last known good, and incidents like it."""
-    from tocsin.remote import Remote
-
-    with explained():
-        found = Remote(settings).get(f"/api/v1/incidents/{incident}/before").body
-    if output == JSON:
-        show_json(found)
-        return
-    for line in told(found):
-        click.echo(plain(line))
+    show_found(settings, f"/api/v1/incidents/{incident}/before", output, told)
 
 
 def told(found: dict[str, Any]) -> list[str]:
