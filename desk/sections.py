@@ -54,10 +54,14 @@ class Look:
 Values = Callable[[Look], Awaitable[Mapping[str, Any]]]
 
 
+def zone_of(rulebook: Rulebook, person: Person) -> str:
+    """Return the time zone of whoever looks, where oncall.yaml knows it; else ""."""
+    who = rulebook.people.get(person.name)
+    return who.time_zone if who is not None else ""
+
+
 async def _head(look: Look) -> Mapping[str, Any]:
-    """The local time is that of whoever looks, where oncall.yaml knows it."""
-    who = look.rulebook.people.get(look.person.name)
-    return {"meant": look.rulebook.meanings, "tz": who.time_zone if who is not None else ""}
+    return {"meant": look.rulebook.meanings, "tz": zone_of(look.rulebook, look.person)}
 
 
 async def _acts(look: Look) -> Mapping[str, Any]:

@@ -154,9 +154,11 @@ class Views:
         """Show open incidents by severity, then age; below them those that ended lately."""
         opened, total = await queries.open_incidents(self._desk.client)
         ended = await queries.incidents(self._desk.client, queries.IncidentFilter(open=False), ENDED_SHOWN)
+        rulebook = self.office.rulebooks.of(await standing.rules(self._desk.client))
         return self.renderer.answer(
             "board.html",
             person=person,
+            tz=sections.zone_of(rulebook, person),
             now=self._desk.clock(),
             opened=opened[:OPEN_SHOWN],
             total=total,

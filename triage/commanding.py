@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import incidents, responding, telling, updates
+from triage import incidents, promise, responding, telling
 from triage.model import DAY, Answer, Command, Incident, Millis, Role, Severity, short
 from triage.rulebook.durations import parse_duration
 from triage.rulebook.quiet import parse_instant
@@ -76,7 +76,7 @@ def role(scene: Scene, incident: Incident, command: Command) -> Answer:
     if name:
         responding.responds(incident, name)
     if name and which is Role.COMMUNICATIONS:
-        updates.begin(scene, incident)
+        promise.begin(scene, incident)
     if name not in ("", command.by):
         why = f"{command.by} made you {which}"
         telling.notify(scene, incident, name, "role", f"You are {which}: {incident.title}", text, why)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, figures, learning, paging, pausing, publishing, quiet, rooms, telling
+from triage import changes, figures, learning, paging, pausing, promise, publishing, quiet, rooms, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -210,6 +210,7 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     incident.changed_at = scene.now
     scene.line(incident, "raised", f"{before} → {severity}: {why}", by=by)
     changes.trouble(scene, incident)
+    promise.tighten(scene, incident, before)
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
         quiet.incident_changed(scene, incident)

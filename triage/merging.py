@@ -13,7 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from triage import figures, flapping, incidents, learning, paging, pausing, quiet, raises, responding, telling
+from triage import (
+    figures,
+    flapping,
+    incidents,
+    learning,
+    paging,
+    pausing,
+    promise,
+    quiet,
+    raises,
+    responding,
+    telling,
+)
 from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
 from triage.scene import Scene
@@ -21,7 +33,19 @@ from triage.tally import Tally
 
 MERGED_MAX: Final = 50
 """How many incidents can become part of one."""
-TIMERS: Final = ("page", "notify", "joined", "remind", "snooze", "quiet", "after", "settle", "forget", "storm")
+TIMERS: Final = (
+    "page",
+    "notify",
+    "joined",
+    "remind",
+    "snooze",
+    "quiet",
+    "after",
+    "settle",
+    "forget",
+    "storm",
+    "promise",
+)
 """Kinds of timers that end with a merged incident."""
 _ESCALATION: Final = (
     "policy", "wait", "page_at", "round", "step", "paged", "lead", "lead_why", "plan", "rounds", "raised_at", "late",
@@ -31,7 +55,7 @@ _ESCALATION: Final = (
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
 
 OnMerge = Callable[[Scene, Incident, Incident], None]
-ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over, learning.hand_over)
+ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over, learning.hand_over, promise.hand_over)
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")
 
@@ -92,7 +116,8 @@ def _its_goes_on(scene: Scene, gone: Incident, into: Incident) -> None:
     into.episode = max(gone.episode, into.episode + 1)
     if gone.severity < into.severity:
         scene.line(into, "raised", f"{into.severity} → {gone.severity}: {short(gone.key)} is part of it")
-        into.severity = gone.severity
+        before, into.severity = into.severity, gone.severity
+        promise.tighten(scene, into, before)
     if into.phase in _ORDER and gone.phase in _ORDER:
         into.phase = max(into.phase, gone.phase, key=_ORDER.index)
     _set_timers(scene, into)

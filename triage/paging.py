@@ -324,7 +324,7 @@ def _page(
     if person.high and after is None:
         return sum(_page(scene, incident, name, step, late, why, one.method, one.after) for one in person.high)
     page_id = _page_id(incident, step, name, method)
-    facts = telling.facts_of(incident, f"{person.display or name}, {why}")
+    facts = {**telling.facts_of(incident, f"{person.display or name}, {why}"), "zone": person.time_zone}
     if incident.stands_for:
         facts["text"] = storms.words(scene, incident)
     if late:

@@ -48,7 +48,8 @@ def _rule(rulebook: Rulebook, incident: Incident) -> RoomRule | None:
 def face_of(incident: Incident) -> str:
     """Return what a room shows; counts of alerts are not among it."""
     parts = (incident.severity.name, incident.phase.value, incident.acked_by, incident.impact, str(incident.eta or ""))
-    return " ".join((*parts, *incident.responders, *incident.told))
+    promised = [due] if (due := telling.promised(incident)) else []
+    return " ".join((*parts, *promised, *incident.responders, *incident.told))
 
 
 def behind(changes: Changes, rulebook: Rulebook) -> list[str]:

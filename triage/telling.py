@@ -38,7 +38,13 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "acked_by": incident.acked_by,
         "flapping": incident.flaps,
         "changed": incident.changed,
+        "next_update": promised(incident),
     }
+
+
+def promised(incident: Incident) -> str:
+    """Return when the next status update is promised for, in milliseconds since the epoch, or ""."""
+    return "" if incident.next_update is None or incident.phase in ENDED else str(incident.next_update)
 
 
 def thread_of(incident: Incident, target: str) -> dict[str, str]:
@@ -65,7 +71,7 @@ def notify(scene: Scene, incident: Incident, name: str, what: str, title: str, t
         waking.gather(scene, incident)
         return True
     facts = facts_of(incident, f"{person.display or name}, {why}")
-    facts["text"] = text
+    facts |= {"text": text, "zone": person.time_zone}
     up = name == incident.acked_by or name in incident.roles.values()
     quiet = None if up else quiet_until(person.quiet, scene.now)
     for method in person.low or (0,):

@@ -1,9 +1,9 @@
 """Messages that can be changed after they were sent: where an incident's first one is, and whether it is still true.
 
 A channel that can change its messages reports a receipt with the first one. Later messages of the incident by the same
-contact method become replies to it, and whenever somebody takes the incident, or its phase or severity changes, an
-update is made, which changes that first message and disturbs nobody. One update is on its way at a time: two at once
-might arrive in the wrong order.
+contact method become replies to it, and whenever somebody takes the incident, or its phase, its severity or the promise
+of an update changes, an update is made, which changes that first message and disturbs nobody. One update is on its way
+at a time: two at once might arrive in the wrong order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ THREADS_MAX: Final = 20
 
 def face_of(incident: Incident) -> str:
     """Return what a first message shows that people rely on; counts of alerts are not among it."""
-    return f"{incident.severity.name} {incident.phase.value} {incident.acked_by}"
+    face = f"{incident.severity.name} {incident.phase.value} {incident.acked_by}"
+    return f"{face} {due}" if (due := telling.promised(incident)) else face
 
 
 def begun(scene: Scene, incident: Incident | None, result: Result, target: str, facts: dict[str, str]) -> None:
@@ -38,6 +39,8 @@ def begun(scene: Scene, incident: Incident | None, result: Result, target: str, 
     ):
         return
     shown = f"{facts.get('severity', '')} {facts.get('phase', '')} {facts.get('acked_by', '')}"
+    if due := facts.get("next_update"):
+        shown = f"{shown} {due}"
     incident.threads = (*incident.threads, Thread(target, result.receipt, shown))
 
 

@@ -19,11 +19,11 @@ from triage import (
     overrides,
     paging,
     pausing,
+    promise,
     raises,
     silences,
     storms,
     telling,
-    updates,
 )
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import DAY, ENDED, Alert, AlertState, Details, Incident, Millis, Phase
@@ -134,7 +134,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "quiet": paging.resume,
     "after": raises.fire,
     "storm": _storm,
-    "promise": updates.fire,
+    "promise": promise.fire,
     "settle": _settle,
     "forget": _forget,
     "learn": learning.remind,

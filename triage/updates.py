@@ -1,28 +1,22 @@
-"""Status updates: sent to an audience after a look at what will be said, with a promise of the next one.
-
-The promise is a timer of the incident. Ten minutes before it is due whoever communicates is reminded; when it is
-broken they are paged, and again after each interval until an update is sent or the incident ends.
-"""
+"""Status updates: sent to an audience after a look at what will be said, with a promise of the next one (`promise`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
-from triage import paging, publishing, telling
+from triage import promise, publishing
 from triage.memory import EFFECT, UPDATES
 from triage.model import (
     DAY,
     ENDED,
     HOUR,
-    MINUTE,
     Answer,
     Command,
     Effect,
     EffectKind,
     Incident,
     Millis,
-    Role,
     key_of,
     short,
 )
@@ -33,7 +27,6 @@ from triage.scene import Scene
 from triage.status import Audience, Standing, StatusUpdate, StatusUpdates
 
 ASKS: Final = "asks"
-REMIND_BEFORE: Final[Millis] = 10 * MINUTE
 TEXT_MAX: Final = 2_000
 TITLE_MAX: Final = 200
 IMPACT_MAX: Final = 500
@@ -77,7 +70,7 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
         publishing.publish(scene, incident, made, command.data)
     for name, target in places:
         _send(scene, incident, made, name, target, title, text)
-    _promise(scene, incident, made.next_at)
+    promise.make(scene, incident, made.next_at)
     promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
     return Answer(DONE, f"sent to {len(places)} places{promised}")
 
@@ -136,15 +129,10 @@ def _next(rulebook: Rulebook, incident: Incident, asked: str, status: Standing, 
     """Return when the next update is promised. Raises ValueError for what cannot be promised."""
     if status is Standing.RESOLVED or incident.phase in ENDED or asked == "none":
         return None
-    interval = parse_duration(asked) if asked else interval_of(rulebook, incident)
-    if asked and not REMIND_BEFORE < interval <= NEXT_MAX:
+    interval = parse_duration(asked) if asked else promise.interval_of(rulebook, incident.severity)
+    if asked and not promise.REMIND_BEFORE < interval <= NEXT_MAX:
         raise ValueError("the next update is promised in more than 10 minutes and at most 7 days, or `none`")
     return now + interval if interval else None
-
-
-def interval_of(rulebook: Rulebook, incident: Incident) -> Millis:
-    """Return how soon after an update the next one is promised for this severity; 0: not at all."""
-    return rulebook.updates.intervals.get(incident.severity, 0)
 
 
 def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str]]:
@@ -178,55 +166,3 @@ def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, targe
         severity=incident.severity,
     )
     scene.draft.put((EFFECT, effect_id), effect)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# The promise.
-
-
-def begin(scene: Scene, incident: Incident) -> None:
-    """Somebody communicates now: the first update is promised, if none is promised yet and the severity has one."""
-    interval = interval_of(scene.rulebook, incident)
-    if incident.next_update is None and incident.phase not in ENDED and interval:
-        _promise(scene, incident, scene.now + interval)
-
-
-def _promise(scene: Scene, incident: Incident, due: Millis | None) -> None:
-    incident.next_update = due
-    scene.draft.timer(f"promise:{incident.key}", None if due is None else max(scene.now, due - REMIND_BEFORE))
-
-
-def fire(scene: Scene, incident: Incident) -> None:
-    """The timer `promise:<incident>` is due: remind whoever communicates, or page them."""
-    due = incident.next_update
-    if due is None or incident.phase in ENDED:
-        incident.next_update = None
-        return
-    if scene.now < due:
-        _remind(scene, incident, due)
-        scene.draft.timer(f"promise:{incident.key}", due)
-        return
-    late = f", {(scene.now - due) // MINUTE} min ago" if scene.now - due >= MINUTE else ""
-    scene.line(incident, "promise-broken", f"an update was promised for now{late}, and there is none")
-    why = "an update was promised, and it is overdue: send one, or say when"
-    if not any(paging.page_asked(scene, incident, name, why) for name in _communicators(scene, incident)):
-        scene.line(incident, "unreachable", f"{why}, and nobody can be paged for it")
-    scene.draft.timer(f"promise:{incident.key}", scene.now + (interval_of(scene.rulebook, incident) or HOUR))
-
-
-def _remind(scene: Scene, incident: Incident, due: Millis) -> None:
-    minutes = max(1, (due - scene.now) // MINUTE)
-    title = f"Update due in {minutes} min: {incident.title}"
-    text = f"Send it with: tocsin incident update {short(incident.key)}. When it does not come, you are paged."
-    for name in _communicators(scene, incident):
-        if telling.notify(scene, incident, name, "promise", title, text, "you communicate for this incident"):
-            return
-
-
-def _communicators(scene: Scene, incident: Incident) -> list[str]:
-    """Return who is to keep the promise, the first of them that can be told; the last resort where nobody is."""
-    items = of(scene, incident.key).items
-    author = items[-1].by if items else ""
-    roles = incident.roles
-    named = (roles.get(Role.COMMUNICATIONS), author, roles.get(Role.COMMANDER), incident.acked_by)
-    return [name for name in dict.fromkeys((*named, *scene.rulebook.last_resort)) if name]

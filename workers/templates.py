@@ -27,7 +27,7 @@ KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in (EffectKin
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
     "acked_by", "text", "late", "changed", "flapping",
-    "kind", "person", "id", "repeat", "link", "acknowledge", "answer_url", "number",
+    "kind", "person", "id", "repeat", "link", "acknowledge", "answer_url", "number", "promised",
 )  # fmt: skip
 """What a template can say. docs/channels.md has their meanings; all are texts, "" where there is nothing to say."""
 _DECODER: Final = msgspec.msgpack.Decoder(Rules)

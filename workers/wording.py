@@ -6,14 +6,17 @@ would say one thing and open another. All of it is made harmless here, once, for
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from triage import links
-from triage.model import Effect, EffectKind, Phase
+from triage.model import SECOND, Effect, EffectKind, Millis, Phase
 from triage.sandbox import Failed, time_of
 from workers.channel import Message, scheme_of
 from workers.templates import NONE, VALUES, Templates
@@ -23,6 +26,8 @@ LINE_MAX: Final = 500
 TEXT_MAX: Final = 2_000
 DOCUMENT_MAX: Final = 50_000
 """Longest text of a published postmortem, which is Markdown and stays so."""
+DIGITS_MAX: Final = 15
+"""Longest number that is read as a time."""
 LINKS: Final = ("http://", "https://", "mailto:")
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
@@ -83,6 +88,7 @@ def _values(effect: Effect, made: Message) -> dict[str, str]:
         "acknowledge": acknowledge,
         "answer_url": made.answer_url,
         "number": made.number,
+        "promised": _promised(facts, effect.made_at),
     }
 
 
@@ -141,6 +147,8 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
         parts.insert(0, f"{facts.get('severity') or effect.severity}{flaps}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")
+    if effect.kind is EffectKind.ROOM and (due := _promised(facts, effect.made_at)):
+        parts.append(f"· next update {due}")
     if again:
         parts.append("(possible repeat)")
     return " ".join(parts)
@@ -156,7 +164,7 @@ def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]
         lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
     if late := facts.get("late"):
         lines.append(f"This message is late by {clean(late, LINE_MAX)}.")
-    for name, value in _rows(facts, link):
+    for name, value in _rows(facts, link, effect.made_at):
         if value:
             lines.append(f"{name}: {value}")
     return lines
@@ -177,7 +185,21 @@ def _how(facts: Mapping[str, str], link: str, answer_url: str, number: str) -> s
     return f"Acknowledge: {link} or {command}" if link else f"Acknowledge: {command}"
 
 
-def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
+def _promised(facts: Mapping[str, str], now: Millis) -> str:
+    """Return when the next status update is promised for, by UTC and by the clock of whoever reads it; "" if not."""
+    text, zone = facts.get("next_update", ""), facts.get("zone", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
+        return ""
+    due = datetime.fromtimestamp(int(text) / SECOND, tz=UTC)
+    today = due.date() == datetime.fromtimestamp(now / SECOND, tz=UTC).date()
+    words = due.strftime("%H:%M UTC" if today else "%Y-%m-%d %H:%M UTC")
+    with contextlib.suppress(ValueError, OSError, ZoneInfoNotFoundError):  # this machine may know another tzdata
+        here = due.astimezone(ZoneInfo(zone)) if zone else due
+        words += f" ({here.strftime('%H:%M %Z')})" if here.utcoffset() else ""
+    return f"{words}, which is overdue" if int(text) <= now else words
+
+
+def _rows(facts: Mapping[str, str], link: str, now: Millis) -> list[tuple[str, str]]:
     incident = clean(facts.get("incident", ""), LINE_MAX)
     phase = clean(facts.get("phase", ""), LINE_MAX)
     return [
@@ -192,6 +214,7 @@ def _rows(facts: Mapping[str, str], link: str) -> list[tuple[str, str]]:
         ("Incident", f"{incident} ({phase})" if incident and phase else incident),
         ("Impact", clean(facts.get("impact", ""), LINE_MAX)),
         ("Over by", time_of(facts.get("eta", ""))),
+        ("Next update promised", _promised(facts, now)),
         ("Responders", clean(facts.get("responders", ""), LINE_MAX)),
         ("Taken by", clean(facts.get("acked_by", ""), LINE_MAX)),
         ("Link", link),

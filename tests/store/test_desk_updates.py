@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.store.desk_support import DOWN, Town, town
+from triage.model import MINUTE
 from triage.store import queries
 
 
@@ -32,6 +33,12 @@ async def test_the_preview_is_what_is_sent(redis_url: str) -> None:
         _, text = await here.view(f"/incidents/{ref}")
         assert 'id="next-update"' in text
         assert "Rolling back." in text
+        _, board = await here.view("/")
+        assert '<span class="promised">next update <time' in board
+        here.clock.now += 90 * MINUTE
+        for where in ("/", f"/incidents/{ref}"):
+            _, text = await here.view(where)
+            assert '<span class="promised overdue">update overdue since <time' in text
 
 
 async def test_what_cannot_be_said_is_refused_with_its_field(redis_url: str) -> None:

@@ -15,8 +15,10 @@ async def says(town: Town, by: str, text: str, status: str = "investigating", co
 
 
 def overdue(town: Town) -> list[str]:
-    """Who was paged since an update was overdue."""
-    return [one["person"] for one in town.messages if one["kind"] == "page" and "overdue" in one["body"]]
+    """Who was paged because an update was overdue; other pages only say that it is."""
+    return [
+        one["person"] for one in town.messages if one["kind"] == "page" and "it is overdue: send one" in one["body"]
+    ]
 
 
 async def test_a_promise_that_is_broken_at_night(town: Town) -> None:

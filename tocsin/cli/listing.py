@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -33,3 +34,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def promised(item: dict[str, Any], now: datetime | None = None) -> str:
+    """Return when an incident's next status update is promised for, by UTC and this machine's clock; "" if it is not.
+
+    What is overdue says so first.
+    """
+    if not item.get("next_update"):
+        return ""
+    moment, now = datetime.fromisoformat(item["next_update"]), now or datetime.now(UTC)
+    here = moment.astimezone()
+    words = moment.strftime("%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC")
+    words += f" ({here.strftime('%H:%M %Z')})" if here.utcoffset() else ""
+    return f"OVERDUE since {words}" if moment <= now else words

@@ -8,11 +8,11 @@ from typing import IO, Any, Final
 import click
 
 from tocsin.cli.common import Stop, with_settings
-from tocsin.cli.listing import table
+from tocsin.cli.listing import promised, table
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
 
-_COLUMNS: Final = ("id", "severity", "phase", "firing", "pages", "opened", "acknowledged", "title")
+_COLUMNS: Final = ("id", "severity", "phase", "firing", "pages", "opened", "acknowledged", "next update", "title")
 
 
 @click.command()
@@ -52,6 +52,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         str(item["pages"]),
         item["opened_at"][:19].replace("T", " "),
         plain(item.get("acknowledged_by") or "-"),
+        promised(item) or "-",
         plain(item["title"])[:100],
     )
 

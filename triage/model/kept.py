@@ -157,7 +157,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `storm` is the key of the storm page that stands for its pages, or ""; `stands_for` counts, on a storm page, those
     that it ever stood for. `flapping` counts its alerts that flap, and `flaps` says how much one of them does.
     `changed` is the change just before it that is nearest, as a phrase.
-    `next_update` is when the next status update was promised; see `triage.updates`.
+    `next_update` is when the next status update is promised for, `promised_at` since when; see `triage.promise`.
     `runs` are the runs of actions, oldest first.
     `doubted`: old memory has it, and no sender has said since that it fires.
     """
@@ -236,6 +236,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     runs: tuple[str, ...] = ()
     room: Room | None = None
     doubted: bool = False
+    promised_at: Millis | None = None
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -138,3 +138,34 @@ def test_a_runbook_that_is_kept_here_comes_with_the_place_where_it_is_shown() ->
     made = message(effect(runbook="runbooks/disk-full.md"), "https://tocsin.example.org/")
     assert "Runbook: runbooks/disk-full.md https://tocsin.example.org/incidents/abc234#runbook" in made.body
     assert "Runbook: runbooks/disk-full.md\n" in message(effect(runbook="runbooks/disk-full.md")).body
+
+
+NOON = 1_772_452_800_000  # 2026-03-02, 12:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("due", "zone", "words"),
+    [
+        (NOON + 2_100_000, "", "12:35 UTC"),
+        (NOON + 2_100_000, "Europe/Berlin", "12:35 UTC (13:35 CET)"),
+        (NOON + 2_100_000, "No/Where", "12:35 UTC"),
+        (NOON + 2_100_000, "../../etc/passwd", "12:35 UTC"),
+        (NOON - 60_000, "Etc/UTC", "11:59 UTC, which is overdue"),
+        (NOON + 86_400_000, "", "2026-03-03 12:00 UTC"),
+    ],
+)
+def test_the_promised_update_is_told_by_the_readers_clock(due: int, zone: str, words: str) -> None:
+    facts = {**FACTS, "next_update": str(due), "zone": zone}
+    made = message(Effect("page-1", EffectKind.PAGE, "abc234full", "ada", "x://y", "Down", facts, NOON, NOON, 0))
+    assert f"Next update promised: {words}" in made.body.splitlines()
+
+
+def test_a_rooms_topic_says_when_the_next_update_is_promised() -> None:
+    facts = {**FACTS, "next_update": str(NOON + 2_100_000)}
+    room = Effect("room-1", EffectKind.ROOM, "abc234full", "", "x://y", "Down", facts, NOON, NOON, 0)
+    assert message(room).title == "P0 Down · next update 12:35 UTC"
+
+
+@pytest.mark.parametrize("odd", ["soon", "9" * 16, "²", "-5"])
+def test_a_promise_that_is_no_time_is_not_told(odd: str) -> None:
+    assert "Next update" not in message(effect(next_update=odd)).body

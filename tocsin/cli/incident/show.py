@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 import click
 
 from tocsin.cli.common import with_settings
+from tocsin.cli.listing import promised
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
@@ -60,7 +61,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("policy", f"{found['policy']}, {found['pages']} pages so far"),
         ("runbook", found["runbook"]),
         ("before", found.get("earlier") or ""),
-        ("next update", both(found["next_update"]) if found.get("next_update") else ""),
+        ("next update", promised(found)),
         ("resolved", both(found["resolved_at"]) if found.get("resolved_at") else ""),
         ("look", found["url"]),
     ]

@@ -6,6 +6,7 @@ import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.incident.show import both
+from tocsin.cli.listing import promised
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
@@ -21,12 +22,12 @@ def command(settings: Settings, incident: str, output: str) -> None:
     remote = Remote(settings)
     with explained():
         found = remote.get(f"/api/v1/incidents/{incident}/updates").body
-        promised = remote.get(f"/api/v1/incidents/{incident}").body.get("next_update")
+        due = promised(remote.get(f"/api/v1/incidents/{incident}").body)
     if output == JSON:
         show_json(found)
         return
-    if promised:
-        click.echo(f"next update: {both(promised)}")
+    if due:
+        click.echo(f"next update: {due}")
     for one in found["items"]:
         click.echo(f"{both(one['at'])}  {one['audience']}, {one['status']}: {plain(one['title'])} ({plain(one['by'])})")
         for line in one["text"].splitlines():
