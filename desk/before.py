@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 
 from desk import asking
 from desk.api import Call, Route
+from desk.postmortems import ItemShape, item_shape
 from desk.shapes import Time
 from desk.showing import time_of
 from triage.changed import Happened
 from triage.model import MINUTE, Incident, short
 from triage.store import before as kept
-from triage.store import queries, standing
+from triage.store import learned, queries, standing
 
 
 class ChangesQuery(asking.Query):
@@ -69,11 +70,15 @@ class SeenShape(BaseModel):
 
 
 class Before(BaseModel):
-    """What was before an incident. Changes: nearest first. Earlier incidents: those that share most first."""
+    """What was before an incident. Changes: nearest first. Earlier incidents: those that share most first.
+
+    `items` are action items of earlier incidents that it brought up, as they stand now.
+    """
 
     changes: list[ChangeShape]
     stands: StandsShape
     seen: list[SeenShape]
+    items: list[ItemShape]
 
 
 async def list_changes(call: Call) -> BaseModel:
@@ -88,11 +93,13 @@ async def get_before(call: Call) -> BaseModel:
     """Return what changed before an incident, and earlier incidents like it."""
     one = await queries.incident(call.client, call.request.match_info["id"])
     rulebook = call.office.rulebooks.of(await standing.rules(call.client))
-    changed = await kept.changes_of(call.client, one, rulebook, call.office.desk.clock())
+    now = call.office.desk.clock()
+    changed = await kept.changes_of(call.client, one, rulebook, now)
     return Before(
         changes=[_change(change.service, change.happened, one) for change in changed],
         stands=await _stands(call, one.service),
         seen=[_seen(earlier) for earlier in await kept.seen(call.client, one)],
+        items=[item_shape(key, item, now) for key, item in await learned.recalled(call.client, one)],
     )
 
 

@@ -52,6 +52,10 @@ class ItemBody(CommandBody):
     priority: Priority | None = None
     state: ItemState | None = None
     follow_up: bool | None = None
+    other: Annotated[
+        str | None,
+        Field(pattern="^[a-z2-7]{6,26}$", description="The incident that showed that it has to be done again."),
+    ] = None
 
 
 class PostmortemsQuery(Query):
@@ -74,7 +78,10 @@ class ItemsQuery(Query):
 
 
 class ItemShape(BaseModel):
-    """One action item. `kind` is `action` or `follow-up`; `incident` is the id of the incident that it is from."""
+    """One action item. `kind` is `action` or `follow-up`; `incident` is the id of the incident that it is from.
+
+    `recurred` counts incidents like that one which came while it was open, or opened it again.
+    """
 
     incident: str
     id: str
@@ -86,6 +93,7 @@ class ItemShape(BaseModel):
     priority: str
     state: str
     made_at: Time
+    recurred: int = 0
 
 
 class PostmortemShape(BaseModel):
@@ -176,7 +184,7 @@ async def list_items(call: Call) -> BaseModel:
     query: ItemsQuery = call.query
     now = call.office.desk.clock()
     found = await learned.postmortems(call.client)
-    items = [_item(key, one, now) for key, each in found.items() for one in each.items]
+    items = [item_shape(key, one, now) for key, each in found.items() for one in each.items]
     wanted = [
         one
         for one in items
@@ -218,11 +226,12 @@ def _shape(key: str, one: Postmortem, now: Millis) -> PostmortemShape:
         edited_by=one.edited_by,
         reviewed_by=one.reviewed_by,
         published_at=None if one.published_at is None else showing.time_of(one.published_at),
-        items=[_item(key, each, now) for each in one.items],
+        items=[item_shape(key, each, now) for each in one.items],
     )
 
 
-def _item(key: str, one: Item, now: Millis) -> ItemShape:
+def item_shape(key: str, one: Item, now: Millis) -> ItemShape:
+    """Return an action item of the incident of that key."""
     return ItemShape(
         incident=short(key),
         id=one.id,
@@ -234,6 +243,7 @@ def _item(key: str, one: Item, now: Millis) -> ItemShape:
         priority=one.priority.value,
         state=one.state.value,
         made_at=showing.time_of(one.made_at),
+        recurred=one.recurred,
     )
 
 

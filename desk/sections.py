@@ -16,6 +16,7 @@ from aiohttp import web
 from desk import guides, markdown
 from desk.api import Office
 from desk.people import Person
+from desk.postmortems import item_shape
 from triage import actions
 from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
@@ -24,7 +25,7 @@ from triage.public import Effects, public_id
 from triage.rulebook import Rulebook
 from triage.status import Audience, Standing
 from triage.store import actions as runs
-from triage.store import before, publications, queries, statements
+from triage.store import before, learned, publications, queries, statements
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
@@ -96,6 +97,7 @@ async def _before(look: Look) -> Mapping[str, Any]:
         "changed": changed,
         "stands": await before.stands(look.client, look.one.service, look.now),
         "seen": await before.seen(look.client, look.one),
+        "recalled": [item_shape(key, one, look.now) for key, one in await learned.recalled(look.client, look.one)],
     }
 
 

@@ -23,7 +23,8 @@ class Incident(BaseModel):
 
     `roles`: commander, communications or scribe → who. `links`, `merged` and `merged_into` are ids of other incidents;
     one that was merged is closed, and goes on as `merged_into`. `flapping` says how much one of its alerts flaps, ""
-    where none does; `changed` is the change just before it that is nearest.
+    where none does; `changed` is the change just before it that is nearest, `still_open` what was to be done after an
+    earlier incident like it, and was not when it opened.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Incident(BaseModel):
     mitigating_at: Time | None = None
     flapping: str = ""
     changed: str = ""
+    still_open: str = ""
     next_update: Annotated[Time | None, Field(description="When the next status update was promised.")] = None
 
 

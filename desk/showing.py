@@ -64,6 +64,7 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         mitigating_at=_time(one.mitigating_at),
         flapping=one.flaps,
         changed=one.changed,
+        still_open=one.still_open,
         next_update=None if one.phase in model.ENDED else _time(one.next_update),
     )
 

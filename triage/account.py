@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from triage.model import HOUR, MINUTE, SECOND, Incident, Line, Millis, short
-from triage.postmortem import Item, Postmortem
+from triage.postmortem import Item, Postmortem, day_of
 
 LINES_MAX: Final = 300
 """How many lines of the timeline a postmortem shows; it says how many it leaves out."""
@@ -20,7 +20,18 @@ WHYS: Final = 5
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>#|~{}])")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _QUIET: Final = frozenset(
-    {"withdrawn", "notification", "joined", "delivered", "planned", "mistapped", "reminded", "postmortem", "item"}
+    {
+        "withdrawn",
+        "notification",
+        "joined",
+        "delivered",
+        "planned",
+        "mistapped",
+        "reminded",
+        "postmortem",
+        "item",
+        "recalled",
+    }
 )
 """Kinds of lines that the timeline of a postmortem leaves out: they say again what others say, or nothing happened."""
 _PAGED: Final = frozenset(
@@ -29,6 +40,7 @@ _PAGED: Final = frozenset(
 _TRIED: Final = frozenset({"action", "mitigation", "phase"})
 _SEEN: Final = frozenset({"finding", "hypothesis"})
 _CHANGED: Final = frozenset({"changed"})
+_RECALLED: Final = frozenset({"recalled"})
 
 
 def plain(text: str) -> str:
@@ -63,6 +75,7 @@ def markdown(
         _section("Timeline", _timeline(lines, zone)),
         _section("Who was paged", _listed(lines, _PAGED, zone) or ["Nobody."]),
         _section("What changed before", _bullets(changes) or _listed(lines, _CHANGED, zone) or ["Nothing is known."]),
+        *_seen_before(lines, zone),
         _section("What was done", _listed(lines, _TRIED, zone) or ["Nothing is noted."]),
         _section("What was found", _listed(lines, _SEEN, zone) or ["Nothing is noted."]),
         _section("Resolution", [plain(incident.resolution) or "_How did it end?_"]),
@@ -140,6 +153,12 @@ def _listed(lines: Sequence[Line], kinds: frozenset[str], zone: str) -> list[str
     return [_line(line, zone) for line in lines if line.what in kinds][:LINES_MAX]
 
 
+def _seen_before(lines: Sequence[Line], zone: str) -> list[str]:
+    """Return what was to be done since earlier incidents; most incidents have no such section."""
+    recalled = _listed(lines, _RECALLED, zone)
+    return [_section("Seen before", recalled)] if recalled else []
+
+
 def _whys(whys: Sequence[str]) -> list[str]:
     """Ask why five times: until the answer is something that can be changed."""
     given = [plain(why) for why in whys]
@@ -152,7 +171,7 @@ def _items(items: Sequence[Item]) -> list[str]:
         return ["_Few enough to be done, each with an owner and a date._"]
     rows = []
     for one in items:
-        due = datetime.fromtimestamp(one.due / 1_000, UTC).strftime("%Y-%m-%d") if one.due is not None else ""
+        due = day_of(one.due) if one.due is not None else ""
         kind = "follow-up" if one.follow_up else "action"
         rows.append(
             f"| {one.id} | {plain(one.text)} | {kind} | {plain(one.owner)} | {due} | {one.priority} | {one.state} |"

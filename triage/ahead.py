@@ -8,7 +8,22 @@ import msgspec
 
 from triage import changes, pausing, quiet
 from triage.changed import Recorded
-from triage.memory import ALERT, CHANGED, DETAILS, GATE, INCIDENT, STORM, THE_RECORDED, THE_TRAY, Key, Memory, Missing
+from triage.lesson import Lessons
+from triage.memory import (
+    ALERT,
+    CHANGED,
+    DETAILS,
+    GATE,
+    INCIDENT,
+    POSTMORTEM,
+    STORM,
+    THE_LESSONS,
+    THE_RECORDED,
+    THE_TRAY,
+    Key,
+    Memory,
+    Missing,
+)
 from triage.model import Alert, ChangesTold, Details, Entry, Events, Incident
 from triage.rulebook import Rulebook
 from triage.silence import Crowd, Gate
@@ -110,3 +125,12 @@ def of_changes(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key
         yield from ((CHANGED, changes.service_of(rulebook.services, one)) for one in entry.body.changes)
     if isinstance(recorded, Recorded):
         yield from ((CHANGED, name) for name in recorded.services if name in services)
+
+
+def of_lessons(entry: Entry, memory: Memory) -> Iterator[Key]:
+    """Name the postmortems of earlier incidents of the services that an entry speaks of, where they have items."""
+    known = known_in(memory, THE_LESSONS)
+    events = entry.body.events if isinstance(entry.body, Events) else ()
+    services = {event.labels.get("service", "") for event in events}
+    if isinstance(known, Lessons):
+        yield from ((POSTMORTEM, one.incident) for one in known.items if one.service and one.service in services)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import actions, checking, commanding, drills, learning, merging, phases, responding, updates
+from triage import actions, checking, commanding, drills, items, learning, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -90,6 +90,6 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.ACTION: actions.ask,
     Verb.MITIGATION: actions.mitigation,
     Verb.POSTMORTEM: learning.postmortem,
-    Verb.ITEM: learning.item,
+    Verb.ITEM: items.item,
     Verb.MISTAP: responding.mistap,
 }

@@ -50,10 +50,12 @@ from triage.memory import (
     INCIDENT,
     OVERRIDES,
     PAST,
+    POSTMORTEM,
     PUBLICATION,
     SILENCE,
     TALLY,
     THE_DRILLS,
+    THE_LESSONS,
     THE_RECORDED,
     THE_ROSTER,
     THE_RULES,
@@ -193,6 +195,7 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     body = entry.body
     yield THE_SILENCES
     yield THE_RECORDED
+    yield THE_LESSONS
     if isinstance(body, Events):
         for event in body.events:
             yield (ALERT, event.fingerprint)
@@ -256,6 +259,9 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         return
     if family == CHANGED:
         yield from ahead.of_changes(entry, rulebook, memory)
+        return
+    if family == POSTMORTEM:
+        yield from ahead.of_lessons(entry, memory)
         return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in _OF_ALERTS]
     if isinstance(entry.body, Events):

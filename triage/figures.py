@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from triage import lessons
 from triage.memory import PAST, POSTMORTEM, VERSION
 from triage.model import DAY, Incident, Millis
 from triage.postmortem import Past, Postmortem
@@ -62,5 +63,6 @@ def fire(scene: Scene, key: str) -> None:
     found: Postmortem | None = scene.draft.get((POSTMORTEM, key))
     scene.draft.put((PAST, key), None)
     scene.draft.put((POSTMORTEM, key), None)
+    lessons.drop(scene, key)
     for number in range(1, (found.versions if found is not None else 0) + 1):
         scene.draft.put((VERSION, f"{key}/{number}"), None)

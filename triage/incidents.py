@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, figures, learning, paging, pausing, promise, publishing, quiet, rooms, telling
+from triage import changes, figures, learning, paging, pausing, promise, publishing, quiet, recalling, rooms, telling
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -143,6 +143,7 @@ def begin(scene: Scene, incident: Incident, verdict: Verdict, how: str, by: str 
             f"A rule names it for {incident.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
         )
     changes.onset(scene, incident)
+    recalling.onset(scene, incident)
     paging.begin(scene, incident, verdict.wait)
     quiet.incident_changed(scene, incident)
 

@@ -6,18 +6,13 @@ The timer `learn:<incident>` reminds of a postmortem that is due and of items th
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Final, cast
 
-import msgspec
-
-from triage import responding, telling
+from triage import lessons, responding, telling
 from triage.figures import KEPT
 from triage.memory import POSTMORTEM, VERSION
-from triage.model import DAY, ENDED, Answer, Command, EffectKind, Incident, Millis, key_of, short
-from triage.postmortem import Item, ItemState, Postmortem, Priority, State, Version
-from triage.rulebook.durations import parse_duration
-from triage.rulebook.quiet import parse_instant
+from triage.model import DAY, ENDED, Answer, Command, EffectKind, Incident, Millis
+from triage.postmortem import ItemState, Postmortem, State, Version, day_of
 from triage.scene import Scene
 
 ASKS: Final = "asks"
@@ -49,13 +44,14 @@ def of(scene: Scene, incident: Incident) -> Postmortem | None:
     return cast("Postmortem | None", scene.draft.get((POSTMORTEM, incident.key)))
 
 
-def _edit(scene: Scene, incident: Incident) -> Postmortem:
+def edit(scene: Scene, incident: Incident) -> Postmortem:
     """Return the postmortem for changing; it begins with what is known of the incident."""
     if of(scene, incident) is None:
         made = Postmortem(incident.title, incident.service, incident.severity, incident.opened_at)
         scene.draft.put((POSTMORTEM, incident.key), made)
     found = cast("Postmortem", scene.draft.edit((POSTMORTEM, incident.key)))
     found.title, found.service, found.severity = incident.title, incident.service, incident.severity
+    found.group, found.rule = incident.group, incident.rule
     return found
 
 
@@ -64,7 +60,7 @@ def ended(scene: Scene, incident: Incident) -> None:
     within = scene.rulebook.learning.within.get(incident.severity.name)
     if within is None:
         return
-    found = _edit(scene, incident)
+    found = edit(scene, incident)
     if found.published_at is None:
         found.due_at = scene.now + within
         found.owner = found.owner or next(iter(incident.roles.values()), "") or incident.last_acker
@@ -77,7 +73,7 @@ def postmortem(scene: Scene, incident: Incident, command: Command) -> Answer:
     fault = _fault(scene, command)
     if fault:
         return Answer(responding.REFUSED, fault)
-    found = _edit(scene, incident)
+    found = edit(scene, incident)
     for field, name in FIELDS.items():
         if field in data:
             setattr(incident, field, data[field].strip()[: responding.TEXT_MAX])
@@ -172,101 +168,6 @@ _DO: Final[dict[str, Callable[[Scene, Incident, Postmortem, Command], Answer]]] 
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Items.
-
-
-def item(scene: Scene, incident: Incident, command: Command) -> Answer:
-    """Add an action item (without `id`), or change one."""
-    data, found = command.data, _edit(scene, incident)
-    known = next((one for one in found.items if one.id == data.get("id")), None)
-    if known is None and data.get("id"):
-        return Answer(responding.REFUSED, f"there is no item {data['id'][:20]} of incident {short(incident.key)}")
-    if known is None and len(found.items) >= ITEMS_MAX:
-        return Answer(responding.REFUSED, f"{ITEMS_MAX} items are more than anybody will do; drop some")
-    try:
-        fields = _item_fields(scene, command)
-    except ValueError as error:
-        return Answer(responding.REFUSED, str(error))
-    if known is None:
-        if not fields.get("text"):
-            return Answer(responding.REFUSED, "say what is to be done")
-        known = Item(
-            id=key_of("item", incident.key, scene.entry)[:6],
-            text="",
-            owner="",
-            due=None,
-            priority=Priority.MEDIUM,
-            state=ItemState.OPEN,
-            made_at=scene.now,
-            changed_at=scene.now,
-        )
-        found.items = (*found.items, known)
-    one = msgspec.structs.replace(known, changed_at=scene.now, **fields)
-    found.items = tuple(one if each.id == one.id else each for each in found.items)
-    found.reminded = 0
-    due = f", due {_day(one.due)}" if one.due is not None else ""
-    said = f"{one.id} {one.state} ({one.priority}, {one.owner or 'nobody'}{due}): {one.text}"
-    scene.line(incident, "item", said, by=command.by)
-    _send(scene, incident, one, said)
-    arm(scene, incident.key, found)
-    return Answer(responding.DONE, f"item {one.id} is {one.state}")
-
-
-def _item_fields(scene: Scene, command: Command) -> dict[str, Any]:
-    """Return the fields that are given, as they are kept. Raises ValueError for people to read."""
-    data = command.data
-    found: dict[str, Any] = {}
-    if command.text.strip():
-        found["text"] = " ".join(command.text.split())[:LINE_MAX]
-    if command.person:
-        fault = responding.stranger(scene, command.person) if command.person != command.by else ""
-        if fault:
-            raise ValueError(fault)
-        found["owner"] = command.person
-    if "due" in data:
-        found["due"] = due_of(data["due"], scene.now)
-    for field, words in (("priority", Priority), ("state", ItemState)):
-        if data.get(field):
-            if data[field] not in [one.value for one in words]:
-                raise ValueError(f"“{data[field][:40]}” is no {field}: there are {', '.join(words)}")
-            found[field] = words(data[field])
-    if "follow_up" in data:
-        found["follow_up"] = data["follow_up"] == "yes"
-    return found
-
-
-def due_of(text: str, now: Millis) -> Millis | None:
-    """Return what a due date means: a day (its end, in UTC), a time, so long from now, or "" for none.
-
-    Raises ValueError for people to read.
-    """
-    if not text:
-        return None
-    if "T" in text:
-        return parse_instant(text)
-    return parse_instant(f"{text}T23:59:59Z") if "-" in text else now + parse_duration(text)
-
-
-def _day(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m-%d")
-
-
-def _send(scene: Scene, incident: Incident, one: Item, said: str) -> None:
-    """Let an item go to the places that postmortems.yaml names, with what a template may say of it."""
-    facts = {
-        "text": said,
-        "item": one.id,
-        "item_text": one.text,
-        "owner": one.owner,
-        "priority": one.priority.value,
-        "state": one.state.value,
-        "due": _day(one.due) if one.due is not None else "",
-    }
-    for target in scene.rulebook.learning.items:
-        telling.send_out(scene, incident, EffectKind.ITEM, target, f"Action item: {one.text}"[:LINE_MAX], facts)
-
-
-# --------------------------------------------------------------------------------------------------------------------
 # Reminders.
 
 
@@ -281,7 +182,8 @@ def _owed(incident: Incident | None, found: Postmortem) -> list[tuple[Millis, st
 
 
 def arm(scene: Scene, key: str, found: Postmortem) -> None:
-    """Set the timer for the next reminder, or none."""
+    """Set the timer for the next reminder, or none; and let its items be found when something like it happens."""
+    lessons.note(scene, key, found)
     owed = _owed(scene.draft.incident(key), found)
     if not owed or found.reminded >= REMINDERS_MAX:
         scene.draft.timer(f"learn:{key}", None)
@@ -294,13 +196,13 @@ def remind(scene: Scene, incident: Incident) -> None:
     """The timer `learn:<incident>` is due: remind those who owe something by tomorrow, once a day."""
     if of(scene, incident) is None:
         return
-    found = _edit(scene, incident)
+    found = edit(scene, incident)
     owed = [one for one in _owed(incident, found) if one[0] - BEFORE <= scene.now]
     for due, owner, what in owed:
         late = "is overdue since" if due < scene.now else "is due on"
         name = owner or incident.last_acker
         if name:
-            text = f"{what[:1].upper()}{what[1:]} {late} {_day(due)}."
+            text = f"{what[:1].upper()}{what[1:]} {late} {day_of(due)}."
             telling.notify(scene, incident, name, f"learn:{what}", f"Due: {what}", text, "it is yours")
     if owed:
         found.reminded += 1
@@ -313,13 +215,14 @@ def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
     theirs = of(scene, gone)
     if theirs is None:
         return
-    found = _edit(scene, into)
+    found = edit(scene, into)
     found.items = (*found.items, *theirs.items)[:ITEMS_MAX]
     found.owner = found.owner or theirs.owner
     for field in LISTS:
         both = dict.fromkeys((*getattr(found, field), *getattr(theirs, field)))
         setattr(found, field, tuple(both)[:LINES_MAX])
     scene.draft.put((POSTMORTEM, gone.key), None)
+    lessons.drop(scene, gone.key)
     scene.draft.timer(f"learn:{gone.key}", None)
     arm(scene, into.key, found)
 
@@ -330,7 +233,7 @@ def keeps(scene: Scene, incident: Incident) -> bool:
     if found is None or scene.now - (incident.resolved_at or 0) >= KEPT:
         return False
     begun = found.edited_at is not None and found.due_at is not None and found.published_at is None
-    return begun or any(one.state is ItemState.OPEN for one in found.items)
+    return begun or any(lessons.matters(one, scene.now) for one in found.items)
 
 
 def missing(scene: Scene, incident: Incident) -> list[str]:

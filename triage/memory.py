@@ -15,6 +15,7 @@ from triage.changed import Record, Recorded
 from triage.checked import Checklist
 from triage.drill import Drill, Drills
 from triage.imported import Imported
+from triage.lesson import Lessons
 from triage.model import (
     Alert,
     Answer,
@@ -76,6 +77,7 @@ PUBLICATIONS: Final = "publications"
 POSTMORTEM: Final = "postmortem"
 VERSION: Final = "version"
 PAST: Final = "past"
+LESSONS: Final = "lessons"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -114,6 +116,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     POSTMORTEM: Postmortem,
     VERSION: Version,
     PAST: Past,
+    LESSONS: Lessons,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,
@@ -131,6 +134,7 @@ THE_SILENCES: Final[Key] = (SILENCES, "")
 THE_RECORDED: Final[Key] = (RECORDED, "")
 THE_DRILLS: Final[Key] = (DRILLS, "")
 THE_PUBLICATIONS: Final[Key] = (PUBLICATIONS, "")
+THE_LESSONS: Final[Key] = (LESSONS, "")
 
 
 class Missing(Exception):

@@ -23,6 +23,7 @@ from triage import (
     promise,
     quiet,
     raises,
+    recalling,
     responding,
     telling,
 )
@@ -55,7 +56,12 @@ _ESCALATION: Final = (
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
 
 OnMerge = Callable[[Scene, Incident, Incident], None]
-ON_MERGE: Final[tuple[OnMerge, ...]] = (flapping.hand_over, learning.hand_over, promise.hand_over)
+ON_MERGE: Final[tuple[OnMerge, ...]] = (
+    flapping.hand_over,
+    learning.hand_over,
+    promise.hand_over,
+    recalling.hand_over,
+)
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")
 

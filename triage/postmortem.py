@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -34,7 +35,11 @@ class Priority(enum.StrEnum):
 
 
 class Item(msgspec.Struct, array_like=True, gc=False):
-    """Something to do so that it does not happen again, or (`follow_up`) to tidy up after it. `due` may be open."""
+    """Something to do so that it does not happen again, or (`follow_up`) to tidy up after it. `due` may be open.
+
+    `recurred` counts incidents like its own that came while it was open, or that opened it again; the last of them at
+    `recurred_at`.
+    """
 
     id: str
     text: str
@@ -45,13 +50,15 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     made_at: Millis
     changed_at: Millis
     follow_up: bool = False
+    recurred: int = 0
+    recurred_at: Millis | None = None
 
 
 class Postmortem(msgspec.Struct, array_like=True, gc=False):
     """What is learned from one incident, besides its resolution note and root cause, which are the incident's own.
 
     `due_at`: None where none is owed. `versions` counts the texts that people saved; without any the text is made from
-    the journal. `reminded` counts reminders since it was last changed.
+    the journal. `reminded` counts reminders since it was last changed. `group` and `rule` are those of the incident.
     """
 
     title: str
@@ -74,6 +81,8 @@ class Postmortem(msgspec.Struct, array_like=True, gc=False):
     published_at: Millis | None = None
     published_by: str = ""
     reminded: int = 0
+    group: str = ""
+    rule: str = ""
 
 
 class Version(msgspec.Struct, array_like=True, gc=False):
@@ -102,3 +111,8 @@ class Past(msgspec.Struct, array_like=True, gc=False):
     alerts: int = 0
     pages: int = 0
     root_cause: str = ""
+
+
+def day_of(at: Millis) -> str:
+    """Return the day of a time, in UTC, as people write it."""
+    return datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m-%d")

@@ -39,6 +39,7 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "flapping": incident.flaps,
         "changed": incident.changed,
         "next_update": promised(incident),
+        "still_open": incident.still_open,
     }
 
 

@@ -26,7 +26,7 @@ KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in (EffectKin
 """Kinds of messages that can be worded; an update is worded as the page that it changes, a room is ours."""
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
-    "acked_by", "text", "late", "changed", "flapping",
+    "acked_by", "text", "late", "changed", "flapping", "still_open",
     "kind", "person", "id", "repeat", "link", "acknowledge", "answer_url", "number", "promised",
 )  # fmt: skip
 """What a template can say. docs/channels.md has their meanings; all are texts, "" where there is nothing to say."""

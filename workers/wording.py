@@ -208,6 +208,7 @@ def _rows(facts: Mapping[str, str], link: str, now: Millis) -> list[tuple[str, s
         ("Alerts", _alerts(facts)),
         ("Flapping", clean(facts.get("flapping", ""), LINE_MAX)),
         ("Changed", clean(facts.get("changed", ""), LINE_MAX)),
+        ("Still open", clean(facts.get("still_open", ""), LINE_MAX)),
         ("Example", clean(facts.get("labels", ""), LINE_MAX)),
         ("Runbook", _runbook(facts, link)),
         ("Why you", clean(facts.get("why", ""), LINE_MAX)),

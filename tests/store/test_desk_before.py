@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from click.testing import CliRunner
 
 from tests.store.desk_support import DOWN, RULES, TOKEN, Town, event, town
 from tocsin.cli import main
-from triage.model import HOUR, MINUTE, Change, ChangesTold
+from triage.model import HOUR, MINUTE, Change, ChangesTold, Status
 
 SERVICES = {**RULES, "services.yaml": "services: {checkout: {depends_on: [payments]}, payments: {}}"}
 
@@ -133,3 +134,40 @@ async def test_why_says_what_an_entry_told(redis_url: str) -> None:
         await here.decide()
         (section,) = (await here.get(f"/why?of={entry}"))["sections"]
         assert {"name": "checkout", "text": "deploy 4.18.2 fix"} in section["facts"]
+
+
+async def test_an_item_that_was_done_is_offered_with_the_next_incident_and_opened_again_by_one_press(
+    redis_url: str,
+) -> None:
+    async with town(redis_url) as here:
+        await here.load(SERVICES)
+        await here.send(DOWN)
+        before = await opened(here)
+        async with here.draining():
+            for path, body in (
+                ("resolve", {"confirm": True}),
+                ("item", {"text": "Alert on <b>queues</b>", "person": "ada", "state": "done"}),
+                ("item", {"text": "Buy a disk", "person": "ada", "due": "1d"}),
+            ):
+                assert (await here.ask("POST", f"/incidents/{before}/{path}", json=body))[0] == 200
+        await here.send(msgspec.structs.replace(DOWN, status=Status.RESOLVED))
+        here.clock.now += 2 * HOUR
+        await here.send(msgspec.structs.replace(DOWN, starts_at=here.clock.now))
+        new = await opened(here)
+        assert (await here.get(f"/incidents/{new}"))["still_open"].startswith("Buy a disk (ada, due 2026-01-02; from")
+        found = (await here.get(f"/incidents/{new}/before"))["items"]
+        assert [(one["incident"], one["state"], one["recurred"]) for one in found] == [
+            (before, "open", 1),
+            (before, "done", 0),
+        ]
+        code, text = await command(here, "incident", "before", new)
+        assert f"do it again: tocsin incident item {before} --id {found[1]['id']} --state open" in text, code
+        await here.sign_in()
+        _, text = await here.view(f"/incidents/{new}")
+        assert "Alert on &lt;b&gt;queues" in text
+        async with here.draining():
+            fields = {"csrf": here.csrf, "id": found[1]["id"], "state": "open", "other": found[1]["incident"]}
+            answer, text = await here.post(f"/incidents/{before}/item", fields)
+            assert answer.status == 303, text
+        _, listed = await command(here, "postmortems")
+        assert "came back 1×  Alert on <b>queues" in listed

@@ -31,6 +31,7 @@ def postmortems(settings: Settings, overdue: bool, output: str) -> None:
     for one in items:
         due = f", {'overdue since' if one['overdue'] else 'due'} {one['due'][:10]}" if one["due"] else ""
         who = plain(one["owner"] or "nobody")
-        click.echo(f"{one['incident']}  item {one['id']}  {one['priority']:<6}  {who}{due}  {plain(one['text'])}")
+        back = f", came back {one['recurred']}×" if one["recurred"] else ""
+        click.echo(f"{one['incident']}  item {one['id']}  {one['priority']:<6}  {who}{due}{back}  {plain(one['text'])}")
     if not found and not items:
         click.echo("Nothing is overdue." if overdue else "No postmortems and no open action items.")

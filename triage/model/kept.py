@@ -160,6 +160,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `next_update` is when the next status update is promised for, `promised_at` since when; see `triage.promise`.
     `runs` are the runs of actions, oldest first.
     `doubted`: old memory has it, and no sender has said since that it fires.
+    `recalled` are action items of earlier incidents like it (key of that incident, id of the item), `still_open` says
+    as a phrase which of them were open when it opened.
     """
 
     key: str
@@ -237,6 +239,8 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     room: Room | None = None
     doubted: bool = False
     promised_at: Millis | None = None
+    recalled: tuple[tuple[str, str], ...] = ()
+    still_open: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

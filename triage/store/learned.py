@@ -12,7 +12,7 @@ import msgspec
 from triage import account, changes
 from triage.memory import PAST, POSTMORTEM, VERSION
 from triage.model import Incident, Line
-from triage.postmortem import Past, Postmortem, Version
+from triage.postmortem import Item, Past, Postmortem, Version
 from triage.rulebook import Rulebook
 from triage.store import before, keys, queries
 
@@ -58,6 +58,15 @@ async def text(client: queries.Client, incident: Incident, found: Postmortem, ru
     if found.versions:
         return (await version(client, incident.key, found.versions)).text
     return await made(client, incident, found, rulebook)
+
+
+async def recalled(client: queries.Client, incident: Incident) -> list[tuple[str, Item]]:
+    """Return the action items of earlier incidents that one brought up, as they stand now: whose, and which."""
+    ids = list(dict.fromkeys(key for key, _ in incident.recalled))
+    raws = await cast("Any", client).hmget(keys.family(POSTMORTEM), ids) if ids else []
+    known = {key: _POSTMORTEM.decode(raw) for key, raw in zip(ids, raws, strict=True) if raw is not None}
+    items = {(key, one.id): one for key, found in known.items() for one in found.items}
+    return [(pair[0], items[pair]) for pair in incident.recalled if pair in items]
 
 
 async def postmortems(client: queries.Client) -> dict[str, Postmortem]:

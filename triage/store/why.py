@@ -395,7 +395,8 @@ def _standing(incident: Incident) -> list[Fact]:
         Fact("has it", incident.acked_by or "nobody"),
         *([Fact("paging pauses", incident.paused)] if incident.paused else []),
     ]
-    facts += [Fact(name, text) for name, text in (("changed", incident.changed), ("flapping", incident.flaps)) if text]
+    told = (("changed", incident.changed), ("still open", incident.still_open), ("flapping", incident.flaps))
+    facts += [Fact(name, text) for name, text in told if text]
     if incident.earlier:
         facts.append(Fact("earlier", short(incident.earlier)))
     return facts

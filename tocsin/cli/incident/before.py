@@ -34,7 +34,20 @@ def told(found: dict[str, Any]) -> list[str]:
         by = f" by {one['resolved_by']}" if one["resolved_by"] else ""
         lines.append(f"  {one['id']}  {one['severity']}  {one['title']} (same {one['shares']})")
         lines.append(f"          {both(one['opened_at'])}, {one['phase']}{lasted}{by}{ended}")
-    return lines if found["seen"] else [*lines, "  nothing like it"]
+    lines += [] if found["seen"] else ["  nothing like it"]
+    return [*lines, *_to_do(found["items"])]
+
+
+def _to_do(items: list[dict[str, Any]]) -> list[str]:
+    """Return what was to be done since then; what is done may be opened again."""
+    lines = ["", "To be done since then"] if items else []
+    for one in items:
+        due = f", {'overdue since' if one['overdue'] else 'due'} {one['due'][:10]}" if one["due"] else ""
+        back = f", came back {one['recurred']}×" if one["recurred"] else ""
+        lines.append(f"  {one['incident']}  {one['state']:<7}  {one['text']} ({one['owner'] or 'nobody'}{due}{back})")
+        if one["state"] != "open":
+            lines.append(f"          do it again: tocsin incident item {one['incident']} --id {one['id']} --state open")
+    return lines
 
 
 def stands(found: dict[str, Any]) -> list[str]:

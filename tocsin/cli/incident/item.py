@@ -15,5 +15,6 @@ command = verb(
     click.option("--due", help="Like 2026-03-09 or 14d."),
     click.option("--priority", type=click.Choice(["high", "medium", "low"]), help="How much it matters."),
     click.option("--state", type=click.Choice(["open", "done", "dropped"]), help="What became of it."),
+    click.option("--again-for", "other", help="The incident that showed that it has to be done again."),
     click.option("--follow-up", is_flag=True, default=None, help="It tidies up; it prevents nothing."),
 )

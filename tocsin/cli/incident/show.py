@@ -57,6 +57,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("alerts", f"{alerts['firing']} firing of {alerts['total']}"),
         ("service", found["service"]),
         ("changed", found.get("changed", "")),
+        ("still open", found.get("still_open", "")),
         ("flapping", found.get("flapping", "")),
         ("policy", f"{found['policy']}, {found['pages']} pages so far"),
         ("runbook", found["runbook"]),
