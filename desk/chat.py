@@ -1,7 +1,7 @@
 """What people say in an incident's room: a command where it begins with `!`, else a line of the timeline.
 
 Every chat service brings its messages here, and gets back what to answer. A command is the same as by any other way; it
-is taken from those whom oncall.yaml knows in that service.
+is taken from those whom oncall.yaml knows in that service. Whatever is brought twice is taken once (`triage.heard`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from desk.api import Office
 from desk.context import Desk
 from desk.people import Person
 from desk.stream import Pulse
+from triage import heard
+from triage.heard import REPEATED
 from triage.memory import PLACE
-from triage.model import Incident, Millis, Place, Severity, Verb
-from triage.model.roles import Scope
+from triage.model import MINUTE, Incident, Millis, Place, Severity, Verb
+from triage.model.roles import GRANTS, Scope
 from triage.rulebook.durations import parse_duration
 from triage.status import Audience, Standing
 from triage.store import deeds, keys, queries, standing
@@ -35,8 +37,17 @@ HELP: Final = (
     "!page PERSON · !snooze 1h · !escalate · !resolve · !runbook · !done r2. "
     "Everything else that is said here is kept in the timeline."
 )
+SLACK: Final = "slack"
+MATTERMOST: Final = "mattermost"
 CHAT: Final = {"kind": "chat"}
 CHECKS_OFF: Final = "done"
+USER_MAX: Final = 30
+LATE_AFTER: Final[Millis] = 10 * MINUTE
+"""A command that comes later than this is not obeyed: what was right then may be wrong now."""
+TOO_LATE: Final = "Tocsin was away when you said this, and did not do it: say it again if you still mean it."
+STORE_DOWN: Final = "Tocsin's store does not answer: nothing was done, say it again."
+DOWN: Final = (StoreUnavailable, *queries.DOWN)
+_PLACE: Final = msgspec.msgpack.Decoder(Place)
 _rulebooks: Final = Rulebooks()
 log: Final = structlog.get_logger("desk.chat")
 
@@ -57,41 +68,93 @@ class Asked:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
-async def incident_at(desk: Desk, service: str, place: str) -> Incident | None:
-    """Return the incident whose room this is, or None. Raises one of `queries.DOWN`."""
-    raw = cast("bytes | None", await desk.client.hget(keys.family(PLACE), f"{service}:{place}"))
-    if raw is None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a chat service brings: in which of its rooms, who by its own word for them, and what they said.
+
+    `post` is what the service calls the message, the same however often it comes; `at` is when it was said (ms). A
+    slash command has neither, and comes once.
+    """
+
+    service: str
+    room: str
+    user: str
+    text: str
+    post: str = ""
+    at: Millis = 0
+
+    @property
+    def message(self) -> dict[str, str]:
+        """Return what a command's data says of it."""
+        return heard.message_of(self.service, self.room, self.post, self.at)
+
+
+async def place_of(desk: Desk, service: str, room: str) -> Place | None:
+    """Return what is known of a room, or None if it is no incident's. Raises one of `queries.DOWN`."""
+    raw = cast("bytes | None", await desk.client.hget(keys.family(PLACE), f"{service}:{room}"))
+    return None if raw is None else _PLACE.decode(raw)
+
+
+async def open_rooms(desk: Desk, service: str) -> dict[str, Place]:
+    """Return the rooms of a service in which something may be said. Raises one of `queries.DOWN`."""
+    raws = cast("dict[bytes, bytes]", await desk.client.hgetall(keys.family(PLACE)))
+    found = {key.decode().partition(":"): _PLACE.decode(raw) for key, raw in raws.items()}
+    return {room: place for (of, _, room), place in found.items() if of == service and not place.over}
+
+
+def person_of(desk: Desk, service: str, user: str) -> tuple[Person, bool]:
+    """Return who a service means, and whether oncall.yaml knows them."""
+    people = {SLACK: desk.settings.slack_people, MATTERMOST: desk.settings.mattermost_people}[service]
+    name = people.get(user)
+    if name is None:
+        return Person(f"{service}:{user[:USER_MAX]}", service), False
+    role = desk.settings.role_of(name)
+    return Person(name, service, role=role.value, scopes=GRANTS[role]), True
+
+
+async def take(desk: Desk, said: Said) -> str | None:
+    """Take what somebody said. Return what to answer, "" for nothing, None where the room is no incident's.
+
+    What others than oncall.yaml's people say is kept, and their commands are not taken. Raises one of `DOWN`, and then
+    it may be brought again: it is taken once.
+    """
+    place = await place_of(desk, said.service, said.room)
+    if place is None:
         return None
     with contextlib.suppress(LookupError):
-        return await queries.incident(desk.client, msgspec.msgpack.decode(raw, type=Place).incident)
+        return await _heard(desk, await queries.incident(desk.client, place.incident), said)
     return None
 
 
-async def hear(desk: Desk, incident: Incident, person: Person, known: bool, text: str) -> str:
-    """Take what `person` said in the incident's room. Return what to answer, or "".
-
-    `known` tells whether oncall.yaml knows them; what others say is kept, and their commands are not taken.
-    """
-    words = text.strip()
+async def _heard(desk: Desk, incident: Incident, said: Said) -> str:
+    person, known = person_of(desk, said.service, said.user)
+    words = said.text.strip()
     if not words:
         return ""
+    late = bool(said.at) and desk.clock() - said.at > LATE_AFTER
+    if late or not words.startswith(MARK):
+        data = {**CHAT, **said.message}
+        outcome = await commands.perform(desk, Verb.NOTE, incident.key, person, text=words, data=data)
+        return TOO_LATE if words.startswith(MARK) and outcome.ending != REPEATED else ""
     try:
-        if not words.startswith(MARK):
-            await commands.perform(desk, Verb.NOTE, incident.key, person, text=words, data=CHAT)
-            return ""
-        return await _obey(desk, incident, person, known, words.removeprefix(MARK).strip())
+        return await _obey(desk, incident, person, known, said, words.removeprefix(MARK).strip())
     except Refused as refused:
-        return str(refused)
-    except (StoreUnavailable, *queries.DOWN) as error:
-        log.warning("what was said in a room could not be noted", error=str(error))
-        return "Tocsin's store does not answer: nothing was done, say it again."
+        return await _answered_once(desk, incident, person, said, str(refused))
 
 
-async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, words: str) -> str:
+async def _answered_once(desk: Desk, incident: Incident, person: Person, said: Said, answer: str) -> str:
+    """Return the answer to what changes nothing, unless it was answered before."""
+    if not said.post:
+        return answer
+    outcome = await commands.perform(desk, Verb.HEARD, incident.key, person, data=said.message)
+    return "" if outcome.ending == REPEATED else answer
+
+
+async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, said: Said, words: str) -> str:
     name, _, rest = words.partition(" ")
     name, rest = name.lower(), rest.strip()
     if name == "runbook":
-        return guides.in_chat(await _guide(desk, incident))
+        return await _answered_once(desk, incident, person, said, guides.in_chat(await _guide(desk, incident)))
     if name not in _READ and name != CHECKS_OFF:
         raise Refused(HELP)
     asked = _READ[name](rest) if name in _READ else _checked_off(await _guide(desk, incident), rest)
@@ -112,8 +175,10 @@ async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, wor
         confirm=asked.confirm,
         whom=asked.whom,
         duration=asked.duration,
-        data={**asked.data, **more},
+        data={**asked.data, **more, **said.message},
     )
+    if outcome.ending == REPEATED:
+        return ""
     await _note(desk, person, name, incident.key, 409 if outcome.ending in ("refused", "asks") else 200)
     again = f" Say {MARK}{name} yes to mean it." if outcome.ending == "asks" else ""
     return f"{outcome.text}{again}"

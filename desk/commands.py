@@ -22,10 +22,11 @@ PENDING_TEXT: Final = "it is in the journal, but triage has not come to it yet"
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a command.
 
-    `done`, `refused` and `asks` (say it again with `confirm`) come from triage; `pending`: not decided in time.
+    `done`, `refused`, `asks` (say it again with `confirm`) and `repeated` (the message that it came with was taken
+    before) come from triage; `pending`: not decided in time.
     """
 
-    ending: Literal["done", "refused", "asks", "pending"]
+    ending: Literal["done", "refused", "asks", "repeated", "pending"]
     text: str
     entry: str
     incident: Incident
@@ -76,4 +77,9 @@ async def perform(
     return Outcome(_ENDINGS.get(answer.ending, "refused"), answer.text, entry, incident)
 
 
-_ENDINGS: Final[dict[str, Literal["done", "refused", "asks"]]] = {"done": "done", "refused": "refused", "asks": "asks"}
+_ENDINGS: Final[dict[str, Literal["done", "refused", "asks", "repeated"]]] = {
+    "done": "done",
+    "refused": "refused",
+    "asks": "asks",
+    "repeated": "repeated",
+}

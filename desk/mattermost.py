@@ -12,13 +12,9 @@ from aiohttp import web
 
 from desk import chat, reading
 from desk.context import Desk
-from desk.people import Person
 from desk.problems import Problem
-from triage.model.roles import GRANTS
-from triage.store import queries
 
 PATH: Final = "/mattermost/command"
-SERVICE: Final = "mattermost"
 FIELDS_MAX: Final = 40
 log: Final = structlog.get_logger("desk.mattermost")
 
@@ -45,29 +41,25 @@ async def _asked(desk: Desk, request: web.Request) -> web.Response:
 
 async def _answer(desk: Desk, fields: dict[str, str]) -> tuple[str, bool]:
     """Return what to answer, and whether everybody in the room sees it."""
-    try:
-        incident = await chat.incident_at(desk, SERVICE, fields.get("channel_id", ""))
-    except queries.DOWN as error:
-        log.warning("a command in a room could not be taken", error=str(error))
-        return "Tocsin's store does not answer: nothing was done, say it again.", False
-    if incident is None:
-        return "This channel is no room of an incident.", False
     text = fields.get("text", "")
     if fields.get("command"):
         text = f"{chat.MARK}{text}"
-    name = desk.settings.mattermost_people.get(fields.get("user_name", ""))
-    if name is None:
-        person = Person(f"{SERVICE}:{fields.get('user_name', '')[:30]}", SERVICE)
-    else:
-        role = desk.settings.role_of(name)
-        person = Person(name, SERVICE, role=role.value, scopes=GRANTS[role])
-    return await chat.hear(desk, incident, person, name is not None, text), True
+    room, user = fields.get("channel_id", ""), fields.get("user_name", "")
+    try:
+        answer = await chat.take(desk, chat.Said(chat.MATTERMOST, room, user, text, fields.get("post_id", "")))
+    except chat.DOWN as error:
+        log.warning("a command in a room could not be taken", error=str(error))
+        return chat.STORE_DOWN, False
+    return ("This channel is no room of an incident.", False) if answer is None else (answer, True)
+
+
+def quoted(text: str) -> str:
+    """Return text as code, in which Mattermost reads no mention, link or mark-up. It holds no back-tick of its own."""
+    words = text.replace("`", "'")
+    return f"```text\n{words}\n```" if "\n" in words else f"`{words}`"
 
 
 def _said(text: str, everybody: bool) -> web.Response:
-    """Return the answer in code marks, in which Mattermost reads no mention, link or mark-up."""
     if not text:
         return web.json_response({})
-    words = text.replace("`", "'")
-    shown = f"```text\n{words}\n```" if "\n" in words else f"`{words}`"
-    return web.json_response({"response_type": "in_channel" if everybody else "ephemeral", "text": shown})
+    return web.json_response({"response_type": "in_channel" if everybody else "ephemeral", "text": quoted(text)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
 from functools import partial
 from typing import Any, Final
 
@@ -15,15 +14,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from desk import chat, reading, slack
 from desk.context import Desk
-from desk.people import Person
 from desk.problems import Problem
-from triage.model.roles import GRANTS
-from triage.store import queries
+from triage.model import Millis
+from triage.store.appender import StoreUnavailable
 
 PATH: Final = "/slack/events"
-SERVICE: Final = "slack"
-SEEN_MAX: Final = 1_000
-"""How many events are known, so that one that Slack sends again is not taken twice."""
 ANSWER_S: Final = 5
 _log: Final = logging.getLogger("tocsin.slack_sdk")
 log: Final = structlog.get_logger("desk.slack")
@@ -34,7 +29,6 @@ class Rooms:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._seen: deque[str] = deque(maxlen=SEEN_MAX)
 
     def add_routes(self, app: web.Application) -> None:
         """Let Slack post events, if its signing secret is known."""
@@ -50,23 +44,16 @@ class Rooms:
         event = payload.get("event") if isinstance(payload, dict) else None
         if not isinstance(event, dict) or event.get("type") != "message" or not _said_by_somebody(event):
             return
-        event_id = str(payload.get("event_id", ""))
-        if event_id in self._seen:
-            return
-        self._seen.append(event_id)
-        place, user = str(event.get("channel", "")), str(event["user"])
-        try:
-            incident = await chat.incident_at(self._desk, SERVICE, place)
-        except queries.DOWN as error:
-            log.warning("a message in a room could not be noted", error=str(error))
-            return
-        if incident is None:
-            return
-        person, known = _person(self._desk, user)
+        place, ts = str(event.get("channel", "")), str(event.get("ts", ""))
         text = str(event.get("text", "")).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-        answer = await chat.hear(self._desk, incident, person, known, text)
+        try:
+            answer = await chat.take(self._desk, chat.Said(chat.SLACK, place, str(event["user"]), text, ts, _ms(ts)))
+        except chat.DOWN as error:
+            log.warning("a message in a room could not be noted", error=str(error))
+            known = isinstance(error, StoreUnavailable)  # the room was found, and what was said could not be kept
+            answer = chat.STORE_DOWN if known and text.lstrip().startswith(chat.MARK) else ""
         if answer:
-            await self._say(place, str(event.get("ts", "")), answer)
+            await self._say(place, ts, answer)
 
     async def _say(self, place: str, ts: str, text: str) -> None:
         """Answer in the thread of what was said. What was done stands whether this arrives or not."""
@@ -89,12 +76,10 @@ def _said_by_somebody(event: dict[str, Any]) -> bool:
     return bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype")
 
 
-def _person(desk: Desk, user: str) -> tuple[Person, bool]:
-    name = desk.settings.slack_people.get(user)
-    if name is None:
-        return Person(f"slack:{user[:30]}", slack.VIA), False
-    role = desk.settings.role_of(name)
-    return Person(name, slack.VIA, role=role.value, scopes=GRANTS[role]), True
+def _ms(ts: str) -> Millis:
+    """Return when a message was said, by what Slack calls it: seconds and a count."""
+    seconds = ts.partition(".")[0]
+    return int(seconds) * 1_000 if seconds.isascii() and seconds.isdigit() and len(seconds) < 13 else 0
 
 
 async def _posted(rooms: Rooms, request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 import desk.application
-from desk import slack_rooms
+from desk import mattermost_socket, slack_rooms
 from desk.context import Desk
 from desk.context import Settings as DeskSettings
 from desk.slack_socket import Socket
@@ -207,6 +207,8 @@ class Receiver:
         watching = [asyncio.create_task(one.watch()) for one in (self.watcher, self.in_force, self.room)]
         if self.settings.slack_app_token:
             watching.append(asyncio.create_task(self._slack().watch()))
+        if self.settings.mattermost_bot_token and self.settings.mattermost_url:
+            watching.append(asyncio.create_task(self._mattermost().watch()))
         note_address(self.settings, listener)
         try:
             await self.stop.wait()
@@ -222,6 +224,11 @@ class Receiver:
         """Return the connection over which Slack tells of presses."""
         take = partial(slack_rooms.take_envelope, slack_rooms.Rooms(self.desk()))
         return Socket(self.settings.slack_app_token, self.settings.slack_api_url, take)
+
+    def _mattermost(self) -> mattermost_socket.Socket:
+        """Return the connection over which Mattermost tells what is said."""
+        settings = self.settings
+        return mattermost_socket.Socket(self.desk(), settings.mattermost_url, settings.mattermost_bot_token)
 
     def hear_signals(self) -> None:
         """Stop on SIGTERM and SIGINT, read the rules again on SIGHUP."""

@@ -182,6 +182,11 @@ def _setting(
     )
 
 
+def _token(flag: str, help_: str) -> Any:
+    """Return a secret that only those who serve use."""
+    return _setting(flag, "", help_, scope=frozenset({SERVE}), secret=True, shown="(none)")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, typed. Durations are milliseconds, sizes are bytes. `origins` says where each came from."""
@@ -348,37 +353,29 @@ class Settings:
     slack_api_url: str = _setting(
         "slack.api-url", "https://slack.com/api", "Where Slack's Web API is; GovSlack has another.", _url
     )
-    slack_app_token: str = _setting(
+    slack_app_token: str = _token(
         "slack.app-token",
-        "",
         "Slack app-level token (xapp-…): presses of buttons come by Socket Mode, without a way in from outside.",
+    )
+    slack_bot_token: str = _token(
+        "slack.bot-token", "Slack bot token (xoxb-…), with which answers in incident rooms are posted."
+    )
+    mattermost_url: str = _setting(
+        "mattermost.url",
+        "",
+        "Where Mattermost is, like https://chat.example.org: with the bot token, what is said in rooms is heard there.",
+        _url,
         scope=frozenset({SERVE}),
-        secret=True,
         shown="(none)",
     )
-    slack_bot_token: str = _setting(
-        "slack.bot-token",
-        "",
-        "Slack bot token (xoxb-…), with which answers in incident rooms are posted.",
-        scope=frozenset({SERVE}),
-        secret=True,
-        shown="(none)",
+    mattermost_bot_token: str = _token(
+        "mattermost.bot-token", "Token of the Mattermost bot that listens in incident rooms and posts answers there."
     )
-    mattermost_tokens: str = _setting(
-        "mattermost.tokens",
-        "",
-        "Tokens of Mattermost's slash command and outgoing webhooks, separated by commas.",
-        scope=frozenset({SERVE}),
-        secret=True,
-        shown="(none)",
+    mattermost_tokens: str = _token(
+        "mattermost.tokens", "Tokens of Mattermost's slash command and outgoing webhooks, separated by commas."
     )
-    slack_signing_secret: str = _setting(
-        "slack.signing-secret",
-        "",
-        "Slack app's signing secret: presses of buttons come to /slack/interactions.",
-        scope=frozenset({SERVE}),
-        secret=True,
-        shown="(none)",
+    slack_signing_secret: str = _token(
+        "slack.signing-secret", "Slack app's signing secret: presses of buttons come to /slack/interactions."
     )
     journal_retention: int = _setting(
         "journal.retention",

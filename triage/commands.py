@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import actions, checking, commanding, drills, items, learning, merging, phases, responding, updates
+from triage import actions, checking, commanding, drills, heard, items, learning, merging, phases, responding, updates
 from triage.model import ENDED, Answer, Command, Incident, Phase, Verb, short
 from triage.scene import Scene
 
@@ -39,6 +39,7 @@ ALLOWED: Final[dict[Verb, frozenset[Phase]]] = {
     Verb.POSTMORTEM: _ANY,
     Verb.ITEM: _ANY,
     Verb.MISTAP: _ANY,
+    Verb.HEARD: _ANY,
 }
 """In which phases a command is taken. In monitoring nothing fires, so that there is nothing to page by policy for."""
 
@@ -51,6 +52,8 @@ def obey(scene: Scene, command: Command) -> Answer:
         if drilled is not None:
             return drilled
         return Answer(REFUSED, f"there is no incident {short(command.incident)}")
+    if heard.before(scene, command):
+        return Answer(heard.REPEATED, "")
     if known.phase not in ALLOWED[command.verb]:
         return Answer(REFUSED, _not_now(known, command.verb))
     incident = scene.draft.edit_incident(command.incident)
@@ -92,4 +95,5 @@ _DO: Final[dict[Verb, Callable[[Scene, Incident, Command], Answer]]] = {
     Verb.POSTMORTEM: learning.postmortem,
     Verb.ITEM: items.item,
     Verb.MISTAP: responding.mistap,
+    Verb.HEARD: heard.noted,
 }

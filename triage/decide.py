@@ -50,6 +50,7 @@ from triage.memory import (
     INCIDENT,
     OVERRIDES,
     PAST,
+    PLACE,
     POSTMORTEM,
     PUBLICATION,
     SILENCE,
@@ -205,6 +206,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (INCIDENT, body.incident)
         if "other" in body.data:
             yield (INCIDENT, body.data["other"])
+        if "place" in body.data:
+            yield (PLACE, body.data["place"])
     elif isinstance(body, Result):
         yield (EFFECT, body.effect)
         yield (INCIDENT, body.incident)

@@ -150,6 +150,7 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
         return
     ends = bool(effect.facts.get("archive"))
     incident.room = msgspec.structs.replace(room, archived=ends)
+    _over(scene, room, ends)
     if ends and not room.archived:
         scene.line(incident, "room", f"the room {room.name} is archived")
 
@@ -158,6 +159,14 @@ def forget(scene: Scene, incident: Incident) -> None:
     """The incident is forgotten: what is said in its room is nobody's any more."""
     if incident.room is not None and incident.room.place:
         scene.draft.put((PLACE, _place(incident.room.target, incident.room.place)), None)
+
+
+def _over(scene: Scene, room: Room, over: bool) -> None:
+    """Nothing is said in an archived room, so that nobody asks for what was."""
+    key = (PLACE, _place(room.target, room.place))
+    place: Place | None = scene.draft.get(key)
+    if place is not None and place.over is not over:
+        scene.draft.put(key, msgspec.structs.replace(place, over=over))
 
 
 def _place(target: str, receipt: str) -> str:

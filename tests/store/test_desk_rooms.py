@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from itertools import count
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from triage.model.roles import Role
 from triage.store import keys, queries
 
 ROOM = "C0ROOM"
+numbers = count(100)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,8 @@ async def here(redis_url: str, workspace: Slack) -> AsyncIterator[Town]:
 
 
 def event(text: str, user: str = "U0ANA", place: str = ROOM, number: int = 1, **more: Any) -> dict[str, Any]:
-    said = {"type": "message", "channel": place, "user": user, "text": text, "ts": "1700000000.000100", **more}
+    ts = f"{NOW // 1_000}.{number:06}"
+    said = {"type": "message", "channel": place, "user": user, "text": text, "ts": ts, **more}
     return {"type": "event_callback", "event_id": f"Ev{number}", "event": said}
 
 
@@ -71,9 +74,10 @@ async def post(here: Town, payload: Any, secret: str = SECRET) -> tuple[int, str
 async def say(here: Town, workspace: Slack, text: str, user: str = "U0ANA", **more: Any) -> str:
     """Say something in the room, and return what is answered there, in the thread of it."""
     before = len(workspace.rooms[ROOM].messages)
-    assert (await post(here, event(text, user, number=hash((text, user)), **more)))[0] == 200
+    said = event(text, user, number=next(numbers), **more)
+    assert (await post(here, said))[0] == 200
     answers = workspace.rooms[ROOM].messages[before:]
-    assert all(one["thread_ts"] == "1700000000.000100" for one in answers)
+    assert all(one["thread_ts"] == said["event"]["ts"] for one in answers)
     return " ".join(one["text"] for one in answers)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.stories.town import SEVERITY, Town, oncall
@@ -13,7 +14,7 @@ from tests.unit.workers.mattermost_server import TOKEN, Channel, Mattermost
 from tests.unit.workers.mattermost_server import serving as serving_mattermost
 from tests.unit.workers.slack_server import BOT, Room, Slack, serving
 from triage.memory import PLACE
-from triage.model import Verb
+from triage.model import Place, Verb
 from triage.store import keys
 from triage.store.client import connect
 from workers import slack
@@ -60,6 +61,11 @@ def places(town: Town) -> list[bytes]:
     return cast("list[bytes]", town.client.hkeys(keys.family(PLACE)))
 
 
+def over(town: Town) -> list[bool]:
+    """Tell of each room whether nothing is said there any more."""
+    return [msgspec.msgpack.decode(raw, type=Place).over for raw in cast("Any", town.client.hvals(keys.family(PLACE)))]
+
+
 def said(town: Town, what: str) -> list[str]:
     return [line.text for line in town.timeline(town.incident) if line.what == what]
 
@@ -81,6 +87,7 @@ async def test_a_room_is_opened_named_and_kept_true_until_it_is_archived(town: T
     assert len(here.messages) == 1
     await town.asks(Verb.RESOLVE, "ben", confirm=True)
     assert here.archived
+    assert over(town) == [True]
     assert "(resolved)" in status["blocks"][1]["text"]["text"]
     lines = said(town, "room")
     assert lines[1:] == [f"the room {here.name} is open", f"the room {here.name} is archived"]
@@ -145,6 +152,7 @@ async def test_an_incident_that_opens_again_gets_its_room_back(town: Town, works
     assert room(workspace).archived
     await town.fires("Down")
     assert not room(workspace).archived
+    assert over(town) == [False]
     assert len(workspace.made("conversations.unarchive")) == 1
     await town.acks("ana")
 

@@ -92,6 +92,8 @@ class Verb(enum.StrEnum):
     ITEM = "item"
     MISTAP = "mistap"
     """A wrong number was tapped behind the link of a page. Nobody asks for it: the desk notes it."""
+    HEARD = "heard"
+    """A message in a room asked for nothing that is kept, the runbook say. The desk notes it, to answer it once."""
 
 
 class Command(msgspec.Struct, array_like=True, gc=False):
@@ -100,7 +102,8 @@ class Command(msgspec.Struct, array_like=True, gc=False):
     `by` names the person or token that asked, `via` the way it came (api, desk, cli, link, …). `person` is whom it is
     about (assign, page), `duration` for how long (snooze), `page` the id of the page whose link was used, or "",
     `tries` how many wrong numbers had been tapped behind it when its choice was shown. `data` is what else a verb
-    takes, by name: `to` a phase, severity or other incident, `role` a role, `kind` of a note, `at` a time (ms).
+    takes, by name: `to` a phase, severity or other incident, `role` a role, `kind` of a note, `at` a time (ms);
+    of what was said in a room `place` (`<service>:<room>`), `post` the service's id of it, `said_at` when (ms).
     """
 
     verb: Verb

@@ -128,9 +128,15 @@ class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Place(msgspec.Struct, array_like=True, gc=False):
-    """Whose room it is: kept by `<service>:<room>`, for what is said there."""
+    """Whose room it is: kept by `<service>:<room>`, for what is said there.
+
+    `heard` are the last messages that were taken (`triage.heard`), as when (ms) and id, oldest first. `over`: the room
+    is archived, and nothing is said there any more.
+    """
 
     incident: str
+    heard: tuple[tuple[Millis, str], ...] = ()
+    over: bool = False
 
 
 class Incident(msgspec.Struct, array_like=True, gc=False):

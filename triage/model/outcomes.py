@@ -68,7 +68,8 @@ class Decision(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it).
+    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it);
+    `repeated` for one that came with a message in a room which was taken before.
 
     `incident` is the key of the incident that was opened, or is meant by the question.
     """

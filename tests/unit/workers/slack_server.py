@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
+
+from tests.unit.workers.own_loop import on, served
 
 BOT = "xoxb-1-bot"
 APP = "xapp-1-app"
@@ -233,10 +234,8 @@ class Slack:
 
     def push(self, kind: str, payload: dict[str, Any], envelope: str = "e1") -> None:
         """Send an envelope over Socket Mode."""
-        assert self.loop is not None
         body = {"type": kind, "envelope_id": envelope, "payload": payload, "accepts_response_payload": True}
-        sending = asyncio.run_coroutine_threadsafe(self.sockets[-1].send_json(body), self.loop)
-        sending.result(10)
+        on(self.loop, self.sockets[-1].send_json(body))
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -272,28 +271,5 @@ def faults_of(asked: dict[str, Any]) -> str:
 @contextmanager
 def serving(slack: Slack) -> Iterator[Slack]:
     """Serve a workspace on a free port, from a thread of its own."""
-    loop = slack.loop = asyncio.new_event_loop()
-    ready = threading.Event()
-    runner = web.AppRunner(slack.application(), shutdown_timeout=0.1)
-
-    async def start() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        slack.port = runner.addresses[0][1]
-        ready.set()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    ready.wait(10)
-    try:
+    with served(slack.application()) as (slack.port, slack.loop):
         yield slack
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
