@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -72,6 +73,7 @@ class Document(msgspec.Struct, frozen=True):
             yield from ((section, part) for part in section.parts if part.step)
 
 
+@lru_cache(maxsize=64)  # each check-off and each view reads the same few files
 def parse(path: str, text: str) -> Document:
     """Return what a Markdown file says."""
     title = ""

@@ -18,7 +18,7 @@ from triage.rulebook import durations, wall
 class Shape(BaseModel):
     """A mapping in which unknown keys are faults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def _text(value: Any) -> Any:

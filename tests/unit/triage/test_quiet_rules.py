@@ -207,10 +207,10 @@ def test_sources_that_are_long_forgotten_do_not_keep_new_ones_from_inhibiting(mo
     assert stage.fires("Slow", node="n1").outcome is Outcome.INHIBITED
 
 
-def test_ten_thousand_alerts_under_one_silence_stay_bounded_and_page_once() -> None:
+def test_thousands_of_alerts_under_one_silence_stay_bounded_and_page_once() -> None:
     stage = Stage(files=FILES)
     silence(stage, 'service="shop"', minutes=60)
-    for start in range(0, 10_000, 1_000):
+    for start in range(0, 4_000, 1_000):
         decisions = stage.events("am", [alert(instance=str(number)) for number in range(start, start + 1_000)])
         assert {one.outcome for one in decisions} == {Outcome.SILENCED}
     waiting = stage.memory.get(("waiting", "silence/deploy"))
@@ -220,7 +220,7 @@ def test_ten_thousand_alerts_under_one_silence_stay_bounded_and_page_once() -> N
     expire(stage)
     stage.minutes(2)
     assert stage.paged == ["ana"]
-    assert stage.incident.firing == 10_000
+    assert stage.incident.firing == 4_000
 
 
 def test_history_with_silences_replays() -> None:

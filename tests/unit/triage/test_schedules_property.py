@@ -75,8 +75,12 @@ class Simple:
             if due and half > self.start:
                 turn += 1
             self.turns[half] = turn
+        self.week = [self.is_open(half) for half in range(7 * DAY)]
 
     def open_at(self, half: int) -> bool:
+        return self.week[half % (7 * DAY)]
+
+    def is_open(self, half: int) -> bool:
         pieces = self.layer.restrict
         minute = half % DAY * 30
         return not pieces or any(
@@ -89,6 +93,8 @@ class Simple:
         halves = range(earliest, latest + 1)
         if self.layer.end is not None and earliest >= self.layer.end // 30:
             return set()
+        if earliest == latest:  # as at nearly every time
+            return {self.turns[latest]} if latest in self.turns and self.open_at(latest) else set()
         if not any(self.open_at(half) for half in halves):
             return set()
         return {
