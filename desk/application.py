@@ -31,6 +31,7 @@ from desk import (
     silences,
     slack,
     slack_rooms,
+    subscriptions,
     tokens,
     updating,
     verbs,
@@ -69,6 +70,7 @@ EVERY_ROUTE: Final = (
     *before.ROUTES,
     *updating.ROUTES,
     *drills.ROUTES,
+    *subscriptions.ROUTES,
 )
 """Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
 log = structlog.get_logger("desk")

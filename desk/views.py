@@ -25,6 +25,7 @@ from desk import (
     sections,
     signing,
     silencing,
+    subscribing,
     verbs,
 )
 from desk.api import Office, Route
@@ -57,6 +58,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     declaring.add_views(app, house)
     postmortems.add_views(app, house)
     silencing.add_views(app, house)
+    subscribing.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))

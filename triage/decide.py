@@ -25,6 +25,7 @@ from triage import (
     reloads,
     rooms,
     silences,
+    subscriptions,
     telling,
     threads,
     timers,
@@ -61,6 +62,7 @@ from triage.memory import (
     THE_ROSTER,
     THE_RULES,
     THE_SILENCES,
+    THE_SUBSCRIPTIONS,
     TRAY,
     WAITING,
     Changes,
@@ -96,6 +98,7 @@ from triage.model import (
     Severity,
     SilenceAsked,
     Status,
+    SubscriptionAsked,
     Tick,
 )
 from triage.quiet import service_gate
@@ -164,6 +167,8 @@ def decide(
         _guarded(scene, "a run", lambda inner: actions.report(inner, body))
     elif isinstance(body, DrillAsked):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "drill", lambda inner: drills.obey(inner, body))
+    elif isinstance(body, SubscriptionAsked):
+        draft.changes.answers[entry.id] = _guarded_answer(scene, "subscribe", lambda one: subscriptions.obey(one, body))
     else:
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
@@ -224,6 +229,8 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (INCIDENT, body.incident)
     elif isinstance(body, DrillAsked):
         yield THE_DRILLS
+    elif isinstance(body, SubscriptionAsked):
+        yield THE_SUBSCRIPTIONS
     for name in due:
         kind, _, what = name.partition(":")
         yield (_TIMED.get(kind, INCIDENT), what)

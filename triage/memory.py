@@ -41,6 +41,7 @@ from triage.shadow import Shadowed
 from triage.silence import Crowd, Gate, Silence, Silences, Waiting
 from triage.status import StatusUpdates
 from triage.storm import Budget, Storm
+from triage.subscription import Subscriptions
 from triage.tally import Tally
 from triage.tray import Tray
 
@@ -72,6 +73,7 @@ PLACE: Final = "place"
 SHADOW: Final = "shadow"
 DRILL: Final = "drill"
 DRILLS: Final = "drills"
+SUBSCRIPTIONS: Final = "subscriptions"
 PUBLICATION: Final = "publication"
 PUBLICATIONS: Final = "publications"
 POSTMORTEM: Final = "postmortem"
@@ -111,6 +113,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     SHADOW: Shadowed,
     DRILL: Drill,
     DRILLS: Drills,
+    SUBSCRIPTIONS: Subscriptions,
     PUBLICATION: Publication,
     PUBLICATIONS: Publications,
     POSTMORTEM: Postmortem,
@@ -133,6 +136,7 @@ THE_WOKEN: Final[Key] = (TRAY, "woken")
 THE_SILENCES: Final[Key] = (SILENCES, "")
 THE_RECORDED: Final[Key] = (RECORDED, "")
 THE_DRILLS: Final[Key] = (DRILLS, "")
+THE_SUBSCRIPTIONS: Final[Key] = (SUBSCRIPTIONS, "")
 THE_PUBLICATIONS: Final[Key] = (PUBLICATIONS, "")
 THE_LESSONS: Final[Key] = (LESSONS, "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
-from triage import promise, publishing
+from triage import promise, publishing, subscriptions
 from triage.memory import EFFECT, UPDATES
 from triage.model import (
     DAY,
@@ -20,10 +20,12 @@ from triage.model import (
     key_of,
     short,
 )
+from triage.public import public_id
 from triage.responding import DONE, REFUSED
 from triage.rulebook import Rulebook
 from triage.rulebook.durations import parse_duration, show_duration
 from triage.scene import Scene
+from triage.schedules import quiet_until
 from triage.status import Audience, Standing, StatusUpdate, StatusUpdates
 
 ASKS: Final = "asks"
@@ -53,7 +55,7 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
         return Answer(REFUSED, made)
     rendered = command.data.get("rendered", "").strip()[:RENDERED_MAX] or f"[INCIDENT] {made.title}\n{made.text}"
     title, _, text = rendered.partition("\n")
-    places = list(_places(scene, incident, made))
+    places = _places(scene, incident, made)
     public = made.audience is Audience.PUBLIC
     fault = publishing.fault(scene.rulebook, command.data) if public else ""
     if fault:
@@ -68,7 +70,7 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
     scene.line(incident, "update", said, by=command.by)
     if public:
         publishing.publish(scene, incident, made, command.data)
-    for name, target in places:
+    for target, name in places.items():
         _send(scene, incident, made, name, target, title, text)
     promise.make(scene, incident, made.next_at)
     promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
@@ -135,7 +137,15 @@ def _next(rulebook: Rulebook, incident: Incident, asked: str, status: Standing, 
     return now + interval if interval else None
 
 
-def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str]]:
+def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> dict[str, str]:
+    """Return where an update goes to, and for whom: once to each contact method, however often it was asked for."""
+    found: dict[str, str] = {}
+    for name, target in _told(scene, incident, made):
+        found.setdefault(target, name)
+    return found
+
+
+def _told(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str]]:
     """Yield whom an update goes to, and by which contact method."""
     if made.audience is Audience.RESPONDERS:
         for name in dict.fromkeys((*incident.responders, *incident.told, *incident.roles.values())):
@@ -143,14 +153,23 @@ def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tu
             if name != made.by and person is not None and person.methods:
                 yield name, person.methods[person.low[0] if person.low else 0]
         return
-    for subscriber in scene.rulebook.updates.subscribers:
+    for subscriber in (*scene.rulebook.updates.subscribers, *subscriptions.listening(scene)):
         if subscriber.wants(made.audience, incident.service, incident.severity):
             yield from ((subscriber.name, method) for method in subscriber.methods)
+
+
+def _named(incident: Incident, audience: Audience) -> dict[str, str]:
+    """Return by what name a message speaks of its incident: for the public by the one of the status page."""
+    if audience is Audience.PUBLIC:
+        return {"public": public_id(incident.key)}
+    return {"incident": short(incident.key)} if audience is Audience.RESPONDERS else {}
 
 
 def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, target: str, title: str, text: str) -> None:
     effect_id = key_of("status-update", incident.key, made.id, name, target)
     inside = made.audience is Audience.RESPONDERS
+    person = scene.rulebook.people.get(name) if not inside else None  # who responds is up
+    due = (quiet_until(person.quiet, scene.now) if person is not None else None) or scene.now
     effect = Effect(
         id=effect_id,
         kind=EffectKind.NOTIFICATION,
@@ -158,10 +177,10 @@ def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, targe
         person=name,
         target=target,
         title=title,
-        facts={"title": title, "text": text} | ({"incident": short(incident.key)} if inside else {}),
+        facts={"title": title, "text": text} | _named(incident, made.audience),
         made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + HOUR,
+        due=due,
+        deadline=due + HOUR,
         methods=(target,),
         severity=incident.severity,
     )

@@ -118,7 +118,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         url=link,
         possible_repeat=again,
         person=effect.person,
-        incident=effect.incident,
+        incident=facts.get("public") or effect.incident,
         phase=clean(facts.get("phase", ""), LINE_MAX),
         answer_url=answer_url,
         number=number,
@@ -240,6 +240,8 @@ def _link(effect: Effect, external_url: str) -> str:
     given = clean(effect.facts.get("link", ""), LINE_MAX)
     if given.lower().startswith(LINKS):
         return given
+    if external_url and effect.facts.get("public"):  # who has no business with the incident
+        return f"{external_url.rstrip('/')}/status"
     if external_url and effect.incident:
         return f"{external_url.rstrip('/')}/incidents/{effect.facts.get('incident') or effect.incident}"
     return ""

@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "heartbeats": ("heartbeats", "List what must beat, and when it is missed."),
     "drill": ("drill", "Page somebody for a test, and measure the answer; list such drills."),
     "shadow": ("drill", "List whom Tocsin would have told, had paging not been in shadow."),
-    "status": ("status", "Show the public status page, or export it as files."),
+    "status": ("status", "Show the public status page, or export it as files; say who is told of status updates."),
     "checks": ("checks", "List what Tocsin looks at itself, and what it saw."),
     "postmortems": ("postmortems", "List postmortems and open action items; --overdue only those that are late."),
     "insights": ("insights", "Say how long incidents took, who was paged and at night, and what is noisy."),

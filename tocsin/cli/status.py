@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from tocsin.cli.common import UNREACHABLE, Stop, with_settings
+from tocsin.cli.subscriptions import subscribe, subscriptions, unsubscribe
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
@@ -30,7 +31,7 @@ TIMEOUT_S: Final = 15.0
 @with_settings(CLIENT)
 @click.pass_context
 def status(context: click.Context, settings: Settings, output: str) -> None:
-    """Show the public status page, or export it as files."""
+    """Show the public status page, or export it as files; say who is told of status updates."""
     if context.invoked_subcommand is not None:
         return
     from tocsin.remote import Remote
@@ -49,6 +50,10 @@ def status(context: click.Context, settings: Settings, output: str) -> None:
         click.echo(f"  {last['at'][:16].replace('T', ' ')}  {plain(last['text'])}")
     if not page["incidents"]:
         click.echo("No incident is public. `tocsin incident update --audience public` makes one so.")
+
+
+for _command in (subscribe, subscriptions, unsubscribe):
+    status.add_command(_command)
 
 
 @status.command()

@@ -32,6 +32,7 @@ from triage.model.entries import (
     Result,
     RulesLoaded,
     SilenceAsked,
+    SubscriptionAsked,
     Tick,
     Verb,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "Severity",
     "SilenceAsked",
     "Status",
+    "SubscriptionAsked",
     "Thread",
     "Tick",
     "Verb",

@@ -56,6 +56,7 @@ class EntryKind(enum.StrEnum):
     DECLARED = "declared"
     ACTED = "acted"
     DRILL = "drill"
+    SUBSCRIPTION = "subscription"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -341,6 +342,24 @@ class DrillAsked(msgspec.Struct, array_like=True, gc=False):
     request: str = ""
 
 
+class SubscriptionAsked(msgspec.Struct, array_like=True, gc=False):
+    """Somebody asks that `name` is told of status updates, or that the subscription `end` ends.
+
+    `contact` is how, where `name` is no person of oncall.yaml: `mailto:ADDRESS` or `place:NAME`, never with a secret.
+    `by` names the person or token that asked, `via` the way it came.
+    """
+
+    name: str
+    by: str
+    via: str
+    audience: str = "company"
+    services: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    contact: tuple[str, ...] = ()
+    end: str = ""
+    request: str = ""
+
+
 Body: TypeAlias = (
     Events
     | Command
@@ -355,6 +374,7 @@ Body: TypeAlias = (
     | ChangesTold
     | Acted
     | DrillAsked
+    | SubscriptionAsked
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from pydantic import Field
@@ -43,6 +44,12 @@ class UpdatesFile(Shape):
         default_factory=dict, description="Severity → how soon after an update the next one is promised; 0: not at all."
     )
     subscribers: dict[str, SubscriberShape] = Field(default_factory=dict, description="Name → who is told of what.")
+    mail: str = Field(
+        "", description="The mail server by which subscribers with a mail address are told: mailtos://…, without `to`."
+    )
+    places: dict[str, Texts] = Field(
+        default_factory=dict, description="Name → contact methods: channels and webhooks that can subscribe by name."
+    )
 
 
 class Subscriber(msgspec.Struct, frozen=True):
@@ -64,10 +71,15 @@ class Subscriber(msgspec.Struct, frozen=True):
 
 
 class UpdateRules(msgspec.Struct, frozen=True):
-    """updates.yaml, compiled. `intervals` has no severity without a promise."""
+    """updates.yaml, compiled. `intervals` has no severity without a promise.
+
+    `mail` is the relay for subscribers with a mail address, or ""; `places` are what subscriptions can name.
+    """
 
     intervals: Mapping[Severity, Millis] = msgspec.field(default_factory=lambda: dict(INTERVALS))
     subscribers: tuple[Subscriber, ...] = ()
+    mail: str = ""
+    places: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 def compile_updates(
@@ -92,15 +104,17 @@ def compile_updates(
         place: Path = ("subscribers", name)
         if name in people:
             fault(place, f'"{name}" is a person of oncall.yaml', "choose another name", key=True)
-        if not 1 <= len(shape.contact) <= METHODS_MAX:
-            fault((*place, "contact"), f"expected one to {METHODS_MAX} contact methods")
-        for index, method in enumerate(shape.contact):
-            if said := secrets.method_fault(method):
-                fault((*place, "contact", index), said, secrets.REMEDY)
+        _check_methods(shape.contact, (*place, "contact"), fault)
         for index, service in enumerate(shape.services):
             if service not in services:
                 hint = closest(service, services) or "add it to services.yaml"
                 fault((*place, "services", index), f'there is no service "{service}"', hint)
+    if len(part.shape.places) > SUBSCRIBERS_MAX:
+        fault(("places",), f"there are more than {SUBSCRIBERS_MAX} places", key=True)
+    for name, methods in part.shape.places.items():
+        _check_methods(methods, ("places", name), fault)
+    if part.shape.mail and (said := _relay_fault(part.shape.mail)):
+        fault(("mail",), said, secrets.REMEDY)
     return UpdateRules(
         {severity: interval for severity, interval in sorted(intervals.items()) if interval},
         tuple(
@@ -113,4 +127,24 @@ def compile_updates(
             )
             for name, shape in part.shape.subscribers.items()
         ),
+        part.shape.mail,
+        {name: tuple(dict.fromkeys(methods)) for name, methods in part.shape.places.items()},
     )
+
+
+def _check_methods(methods: Sequence[str], place: Path, fault: Callable[..., None]) -> None:
+    if not 1 <= len(methods) <= METHODS_MAX:
+        fault(place, f"expected one to {METHODS_MAX} contact methods")
+    for index, method in enumerate(methods):
+        if said := secrets.method_fault(method):
+            fault((*place, index), said, secrets.REMEDY)
+
+
+def _relay_fault(url: str) -> str:
+    """Return why this is no mail server to which a recipient can be added, or ""."""
+    if not url.startswith(("mailto://", "mailtos://")):
+        return "this is no mail server: write mailtos://user:${MAIL_PASSWORD}@mail.example.org"
+    parts = urlsplit(url)
+    if "to" in dict(parse_qsl(parts.query)) or parts.path.strip("/") or "#" in url:
+        return "here stands no recipient, and no path: each subscriber has an address of their own"
+    return secrets.method_fault(url)

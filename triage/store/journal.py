@@ -25,6 +25,7 @@ from triage.model import (
     Result,
     RulesLoaded,
     SilenceAsked,
+    SubscriptionAsked,
     Tick,
     fingerprint_of,
 )
@@ -44,6 +45,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     Declared: EntryKind.DECLARED,
     Acted: EntryKind.ACTED,
     DrillAsked: EntryKind.DRILL,
+    SubscriptionAsked: EntryKind.SUBSCRIPTION,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""
