@@ -52,6 +52,7 @@ class ItemBody(CommandBody):
     priority: Priority | None = None
     state: ItemState | None = None
     follow_up: bool | None = None
+    export: Annotated[bool | None, Field(description="Send it to the tracker (again), where that did not work.")] = None
     other: Annotated[
         str | None,
         Field(pattern="^[a-z2-7]{6,26}$", description="The incident that showed that it has to be done again."),
@@ -80,7 +81,8 @@ class ItemsQuery(Query):
 class ItemShape(BaseModel):
     """One action item. `kind` is `action` or `follow-up`; `incident` is the id of the incident that it is from.
 
-    `recurred` counts incidents like that one which came while it was open, or opened it again.
+    `recurred` counts incidents like that one which came while it was open, or opened it again. `ticket` tells whether
+    the operators' tracker has it (`asked`, `sent`, `unknown`, `failed`, or nothing), `ticket_url` where.
     """
 
     incident: str
@@ -94,6 +96,8 @@ class ItemShape(BaseModel):
     state: str
     made_at: Time
     recurred: int = 0
+    ticket: str = ""
+    ticket_url: str = ""
 
 
 class PostmortemShape(BaseModel):
@@ -244,6 +248,8 @@ def item_shape(key: str, one: Item, now: Millis) -> ItemShape:
         state=one.state.value,
         made_at=showing.time_of(one.made_at),
         recurred=one.recurred,
+        ticket=one.ticket.value,
+        ticket_url=one.ticket_url,
     )
 
 
@@ -324,4 +330,5 @@ async def _view(house: Views, person: Person, one: Incident, writes: bool) -> we
         people=sorted(rulebook.people),
         priorities=list(Priority),
         states=list(ItemState),
+        tracked=rulebook.learning.tracker is not None,
     )

@@ -6,9 +6,10 @@ sends it again, and the word of the provider, or its silence, decides whether th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from triage import drills, own_steps, paging, rooms, shadow, telling, threads
+from triage import drills, own_steps, paging, rooms, shadow, telling, threads, tickets
 from triage.memory import EFFECT, HANDED, SHADOW
 from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
 from triage.retries import next_attempt
@@ -18,6 +19,12 @@ from triage.scene import Scene
 WORD_WITHIN: Final[Millis] = 3 * MINUTE
 """How long a provider may take to say what became of a message that it took."""
 _TAKEN: Final = (Ending.DELIVERED, Ending.HANDED_OVER)
+_OWN: Final[dict[EffectKind, Callable[[Scene, Incident | None, Effect, Result], None]]] = {
+    EffectKind.ROOM: rooms.kept,
+    EffectKind.UPDATE: threads.updated,
+    EffectKind.TICKET: tickets.reported,
+}
+"""Kinds that are no message to anybody, and who says what becomes of them."""
 
 
 def report(scene: Scene, result: Result) -> None:
@@ -34,18 +41,15 @@ def report(scene: Scene, result: Result) -> None:
         return  # a second report of an attempt that is already accounted for
     effect: Effect = scene.draft.edit((EFFECT, result.effect))
     incident = _incident(scene, effect)
-    if result.ending is Ending.TOO_OLD:
+    if result.ending is Ending.TOO_OLD and effect.kind is not EffectKind.TICKET:
         _done(scene, effect, incident)
         if incident is not None:
             scene.line(incident, "too-old", f"{_word(effect)} to {effect.person} not sent: {result.reason}")
         return
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
-    if effect.kind is EffectKind.ROOM:
-        rooms.kept(scene, incident, effect, result)
-        return
-    if effect.kind is EffectKind.UPDATE:
-        threads.updated(scene, incident, effect, result)
+    if effect.kind in _OWN:
+        _OWN[effect.kind](scene, incident, effect, result)
         return
     if result.ending is Ending.SHADOWED:
         _shadow(scene, effect)

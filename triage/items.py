@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from triage import learning, responding, telling
+from triage import learning, responding, telling, tickets
 from triage.model import DAY, Answer, Command, EffectKind, Incident, Millis, key_of, short
 from triage.postmortem import Item, ItemState, Priority, day_of
 from triage.rulebook.durations import parse_duration
@@ -33,6 +33,8 @@ def item(scene: Scene, incident: Incident, command: Command) -> Answer:
     back = _came_back(scene, command) if known.state is not ItemState.OPEN and one.state is ItemState.OPEN else ""
     if back:
         one = _opened_again(scene, one)
+    if command.data.get("export") or (known.text == "" and one.state is ItemState.OPEN):
+        one = tickets.send(scene, incident, one, command.by)
     found.items = tuple(one if each.id == one.id else each for each in found.items)
     found.reminded = 0
     due = f", due {day_of(one.due)}" if one.due is not None else ""
@@ -74,6 +76,8 @@ def _opened_again(scene: Scene, one: Item) -> Item:
 def _fields(scene: Scene, incident: Incident, command: Command, known: Item | None, count: int) -> dict[str, Any]:
     """Return the fields that are given, as they are kept. Raises ValueError for people to read."""
     data = command.data
+    if known is not None and data.get("export") and (fault := tickets.may_send(scene, known)):
+        raise ValueError(fault)
     if known is None and data.get("id"):
         raise ValueError(f"there is no item {data['id'][:20]} of incident {short(incident.key)}")
     if known is None and not command.text.strip():

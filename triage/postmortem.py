@@ -26,6 +26,16 @@ class ItemState(enum.StrEnum):
     DROPPED = "dropped"
 
 
+class Ticket(enum.StrEnum):
+    """Whether an item is in the operators' tracker; unknown: it was sent, and nobody knows whether it arrived."""
+
+    NONE = ""
+    ASKED = "asked"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
 class Priority(enum.StrEnum):
     """How much an action item matters."""
 
@@ -38,7 +48,7 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     """Something to do so that it does not happen again, or (`follow_up`) to tidy up after it. `due` may be open.
 
     `recurred` counts incidents like its own that came while it was open, or that opened it again; the last of them at
-    `recurred_at`.
+    `recurred_at`. `ticket_url` is where the tracker has it, "" where that is not known.
     """
 
     id: str
@@ -52,6 +62,8 @@ class Item(msgspec.Struct, array_like=True, gc=False):
     follow_up: bool = False
     recurred: int = 0
     recurred_at: Millis | None = None
+    ticket: Ticket = Ticket.NONE
+    ticket_url: str = ""
 
 
 class Postmortem(msgspec.Struct, array_like=True, gc=False):

@@ -22,10 +22,10 @@ import msgspec
 import redis
 import structlog
 
-from triage.model import SECOND, Effect, Ending, Millis, Result
+from triage.model import SECOND, Effect, EffectKind, Ending, Millis, Result
 from triage.store import effects
 from triage.store.effects import Claimed
-from workers import templates, wording
+from workers import templates, tickets, wording
 from workers.channel import Channel, Delivery, choose, place_of, scheme_of
 from workers.pace import Pace
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
@@ -163,7 +163,7 @@ class Deliver:
             if claimed.effect.due < woke_at:
                 reason = "it was due before nobody decided for hours; one digest tells what stands open"
                 reported += self._report(claimed.effect, Delivery(Ending.TOO_OLD, reason), token, 0)
-            elif claimed.died:
+            elif claimed.died or (claimed.count > 1 and claimed.effect.kind is EffectKind.TICKET):
                 reported += self._bury(claimed, token)
             else:
                 self._start(claimed, token, since)
@@ -177,8 +177,9 @@ class Deliver:
         return Counter(sending.place for sending in list(self._seated.values()))
 
     def _bury(self, claimed: Claimed, token: str) -> int:
-        """Report, instead of sending it, what workers died of."""
-        reason = f"{claimed.count - 1} workers died while delivering this"
+        """Report, instead of sending it, what workers died of. A ticket is sent once: one is enough."""
+        died = claimed.count - 1
+        reason = f"{died} {'worker' if died == 1 else 'workers'} died while delivering this"
         return self._report(claimed.effect, Delivery(Ending.WORKER_DIED, reason, ambiguous=True), token, 0)
 
     def _start(self, claimed: Claimed, token: str, since: float) -> None:
@@ -206,6 +207,8 @@ class Deliver:
     def _attempt(self, effect: Effect, repeat: bool) -> Delivery:
         if self._shadow:
             return Delivery(Ending.SHADOWED, "paging is in shadow: nobody was told")
+        if effect.kind is EffectKind.TICKET:
+            return tickets.send(effect, wording.link_of(effect, self._external_url), self._lookup)
         try:
             target, hidden = expand(effect.target, self._lookup)
         except UnsetSecret as unset:

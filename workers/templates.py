@@ -22,8 +22,11 @@ from triage.store import keys
 FOLDER: Final = "templates/"
 SUFFIX: Final = ".txt"
 DEFAULT: Final = "default"
-KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in (EffectKind.UPDATE, EffectKind.ROOM))
-"""Kinds of messages that can be worded; an update is worded as the page that it changes, a room is ours."""
+_UNWORDED: Final = (EffectKind.UPDATE, EffectKind.ROOM, EffectKind.TICKET)
+KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in _UNWORDED)
+"""Kinds of messages that can be worded. An update is worded as the page that it changes, a room is ours, and
+postmortems.yaml words a ticket.
+"""
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
     "acked_by", "text", "late", "changed", "flapping", "still_open",

@@ -100,7 +100,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
     """
     facts = effect.facts
     again = repeat or effect.ambiguous
-    link = _link(effect, external_url)
+    link = link_of(effect, external_url)
     token = links.token_for(link_secret, effect) if external_url else ""
     answer_url = f"{external_url.rstrip('/')}/a/{token}" if token else ""
     number = str(links.number_of(link_secret, effect.id)) if token else ""
@@ -235,7 +235,7 @@ def _alerts(facts: Mapping[str, str]) -> str:
     return f"{total}, {firing} firing" if firing.isdigit() else total
 
 
-def _link(effect: Effect, external_url: str) -> str:
+def link_of(effect: Effect, external_url: str) -> str:
     """Return the link to the incident; only schemes that are safe to open."""
     given = clean(effect.facts.get("link", ""), LINE_MAX)
     if given.lower().startswith(LINKS):

@@ -23,7 +23,7 @@ from tests.store.workers_support import (
     wait_for,
     withdraw,
 )
-from triage.model import Ending, Severity
+from triage.model import Effect, EffectKind, Ending, Severity
 from triage.store import effects, keys
 from triage.store.client import connect
 from workers.channel import Channel, Delivery, load
@@ -204,6 +204,28 @@ def test_three_deaths_are_reported_and_not_delivered_again(client: redis.Redis) 
     assert len(deadly.ids) == 2
     [result] = decide(client)
     assert (result.ending, result.ambiguous) == (Ending.WORKER_DIED, True)
+
+
+def test_a_ticket_that_one_worker_died_of_is_not_sent_again(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def die(ticket: Effect, _link: str, _lookup: object) -> Delivery:
+        sent.append(ticket.id)
+        raise Died
+
+    monkeypatch.setattr("workers.tickets.send", die)
+    ticket = effect("a", target="https://tracker.example.org/{item}")
+    ticket.kind = EffectKind.TICKET
+    commit(client, ticket)
+    with pytest.raises(Died):
+        deliver(client, Watched()).pump()
+    lease_ends(client, "a")
+    assert deliver(client, Watched()).pump() == 1
+    [result] = results(client)
+    assert (result.ending, result.ambiguous, sent) == (Ending.WORKER_DIED, True, ["a"])
+    assert result.reason == "1 worker died while delivering this"
 
 
 def test_a_report_that_the_store_refused_is_made_next_time(

@@ -33,5 +33,7 @@ def postmortems(settings: Settings, overdue: bool, output: str) -> None:
         who = plain(one["owner"] or "nobody")
         back = f", came back {one['recurred']}×" if one["recurred"] else ""
         click.echo(f"{one['incident']}  item {one['id']}  {one['priority']:<6}  {who}{due}{back}  {plain(one['text'])}")
+        if one["ticket"]:
+            click.echo(f"        tracker: {one['ticket']} {plain(one['ticket_url'])}".rstrip())
     if not found and not items:
         click.echo("Nothing is overdue." if overdue else "No postmortems and no open action items.")

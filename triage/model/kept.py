@@ -258,9 +258,9 @@ class Group(msgspec.Struct, array_like=True, gc=False):
 class EffectKind(enum.StrEnum):
     """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care.
 
-    An update changes a message that was sent before, and disturbs nobody; a room is where responders meet.
-    An update changes a message that was sent before, and disturbs nobody. A document is a postmortem that is published,
-    an item one thing to be done after an incident; both go to places that postmortems.yaml names.
+    An update changes a message that was sent before, and disturbs nobody; a room is where responders meet. A document
+    is a postmortem that is published, an item one thing to be done after an incident; both go to places that
+    postmortems.yaml names. A ticket is an item for the operators' tracker, which is sent at most once.
     """
 
     PAGE = "page"
@@ -270,6 +270,7 @@ class EffectKind(enum.StrEnum):
     ROOM = "room"
     DOCUMENT = "document"
     ITEM = "item"
+    TICKET = "ticket"
 
 
 class Effect(msgspec.Struct, array_like=True, gc=False):

@@ -213,6 +213,11 @@ def compile_actions(
     return compiler.found
 
 
+def check_request(part: Part, place: Path, request: RequestShape, known: set[str], problems: list[Problem]) -> None:
+    """Check a call that stands under `request` at `place`; `known` are the names that may stand in `{…}`."""
+    _Compiler(problems, {}, {}).request(part, place, request, known)
+
+
 class _Compiler:
     def __init__(self, problems: list[Problem], people: Mapping[str, Any], teams: Mapping[str, Any]) -> None:
         self.found: dict[str, Action] = {}
@@ -233,7 +238,7 @@ class _Compiler:
                 self.fault(part, place, f'"{name}" can\'t be the name of an action', hint, key=True)
             known = {*one.parameters, *FACTS}
             self._parameters(part, place, one)
-            self._request(part, place, one.request, known)
+            self.request(part, place, one.request, known)
             self._who(part, place, one)
             if not 0 < one.timeout <= TIMEOUT_MAX:
                 self.fault(part, (*place, "timeout"), "this must be longer than nothing, and 5m at most")
@@ -267,7 +272,7 @@ class _Compiler:
         except ValueError as error:
             self.fault(part, (*where, "default"), str(error))
 
-    def _request(self, part: Part, place: Path, request: RequestShape, known: set[str]) -> None:
+    def request(self, part: Part, place: Path, request: RequestShape, known: set[str]) -> None:
         place = (*place, "request")
         self._address(part, (*place, "url"), request.url, known)
         for name, value in request.headers.items():

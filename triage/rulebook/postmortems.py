@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from pydantic import Field
 
 from triage.model import DAY, Millis
-from triage.rulebook import intervals, secrets
+from triage.rulebook import actions, intervals, secrets
 from triage.rulebook.problems import Problem
 from triage.rulebook.shapes import Duration, Shape, Text, Texts
 from triage.rulebook.yaml import Path
@@ -19,7 +20,21 @@ if TYPE_CHECKING:  # which reads files by the shapes below
 
 TARGETS_MAX: Final = 10
 """How many places a postmortem, and an item, can go to."""
+TRACKER_FACTS: Final = (
+    "item", "title", "kind", "owner", "due", "priority",
+    "incident", "incident_title", "service", "severity", "by", "link",
+)  # fmt: skip
+"""What `{name}` means in the call to a tracker: of the item, of its incident, and that incident's address."""
 _NAMES: Final = ("P0", "P1", "P2", "P3", "P4")
+_PATH: Final = re.compile(r"[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,9}\Z")
+
+
+class TrackerShape(Shape):
+    """The call that puts an action item into a tracker, as raw JSON of your wording."""
+
+    request: actions.RequestShape = Field(description="The call; {title}, {owner} and so on of the item.")
+    answer: Text = Field("", description="Where its answer has the ticket's address, like html_url or data.issue.url.")
+    address: Text = Field("", description="The ticket's address where the answer has only its key, as {answer}.")
 
 
 class PostmortemsFile(Shape):
@@ -31,7 +46,20 @@ class PostmortemsFile(Shape):
     )
     publish: Texts = Field(default_factory=list, description="Contact methods (URLs) that get a published postmortem.")
     items: Texts = Field(default_factory=list, description="Contact methods (URLs) that get each action item.")
+    tracker: TrackerShape | None = Field(None, description="Where each new action item becomes a ticket.")
     time_zone: Text = Field("UTC", description="Whose clock stands beside UTC in its timeline, like Europe/Berlin.")
+
+
+class Tracker(msgspec.Struct, frozen=True):
+    """The call to a tracker, with `{name}` and `${NAME}` as they were written; see TrackerShape."""
+
+    url: str
+    method: str = "POST"
+    headers: dict[str, str] = {}
+    body: dict[str, Any] = {}
+    secret: str = ""
+    answer: str = ""
+    address: str = ""
 
 
 class Learning(msgspec.Struct, frozen=True):
@@ -41,6 +69,7 @@ class Learning(msgspec.Struct, frozen=True):
     publish: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     time_zone: str = "UTC"
+    tracker: Tracker | None = None
 
 
 BUILT_IN: Final = Learning({"P0": 7 * DAY, "P1": 7 * DAY})
@@ -62,8 +91,30 @@ def compile_postmortems(parts: Iterable[Part], problems: list[Problem]) -> Learn
             intervals.zone(shape.time_zone)
         except ValueError as error:
             problems.append(_fault(part, ("time_zone",), str(error)))
-        found = Learning(dict(shape.within), tuple(shape.publish), tuple(shape.items), shape.time_zone)
+        tracker = _tracker(part, shape.tracker, problems) if shape.tracker is not None else None
+        found = Learning(dict(shape.within), tuple(shape.publish), tuple(shape.items), shape.time_zone, tracker)
     return found
+
+
+def _tracker(part: Part, shape: TrackerShape, problems: list[Problem]) -> Tracker:
+    place: Path = ("tracker",)
+    actions.check_request(part, place, shape.request, set(TRACKER_FACTS), problems)
+    if shape.answer and not _PATH.match(shape.answer):
+        hint = "write names with dots between them, like html_url or data.issueCreate.issue.url"
+        problems.append(_fault(part, (*place, "answer"), f'"{shape.answer[:60]}" is no place in an answer', hint))
+    if shape.address and (not shape.answer or actions.holes(shape.address) != ["answer"]):
+        hint = 'write answer: key and address: "https://tracker.example.org/browse/{answer}"'
+        problems.append(_fault(part, (*place, "address"), "an address needs an answer, and has {answer} once", hint))
+    request = shape.request
+    return Tracker(
+        url=request.url,
+        method=request.method,
+        headers=dict(request.headers),
+        body=request.body,
+        secret=request.secret,
+        answer=shape.answer,
+        address=shape.address,
+    )
 
 
 def _targets(part: Part, field: str, urls: list[str], problems: list[Problem]) -> None:

@@ -16,5 +16,6 @@ command = verb(
     click.option("--priority", type=click.Choice(["high", "medium", "low"]), help="How much it matters."),
     click.option("--state", type=click.Choice(["open", "done", "dropped"]), help="What became of it."),
     click.option("--again-for", "other", help="The incident that showed that it has to be done again."),
+    click.option("--export", is_flag=True, default=None, help="Send it to the tracker, where that did not work."),
     click.option("--follow-up", is_flag=True, default=None, help="It tidies up; it prevents nothing."),
 )
