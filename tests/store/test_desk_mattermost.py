@@ -71,6 +71,7 @@ async def listening(here: Town, server: Mattermost, many: int = 1, token: str = 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await until(lambda: len(server.listeners) <= before)
 
 
 async def lines(here: Town, what: str = "chat") -> list[tuple[str, str]]:
