@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, get_origin
 
 import structlog
@@ -21,6 +22,7 @@ from desk import (
     guides,
     insights,
     mattermost,
+    metrics,
     oncall,
     openapi,
     people,
@@ -68,11 +70,12 @@ EVERY_ROUTE: Final = (
     *tokens.ROUTES,
     *guides.ROUTES,
     *before.ROUTES,
+    *metrics.ROUTES,
     *updating.ROUTES,
     *drills.ROUTES,
     *subscriptions.ROUTES,
 )
-"""Every JSON route. `/stream`, `/openapi.json` and the feeds stand beside them."""
+"""Every JSON route. `/stream`, `/openapi.json`, the feeds and the pictures stand beside them."""
 log = structlog.get_logger("desk")
 
 
@@ -82,6 +85,8 @@ def add_routes(app: web.Application, desk: Desk) -> Office:
     app.on_shutdown.append(office.pulse.stop)
     for path, feed in oncall.FEEDS.items():  # first: a schedule's own route would take its name for `<name>.ics`
         app.router.add_get(BASE + path, _feed(office, feed))
+    for path, picture in metrics.PICTURES.items():
+        app.router.add_get(BASE + path, _guarded(office, partial(picture, office)))
     for route in EVERY_ROUTE:
         app.router.add_route(route.method, BASE + route.path, _endpoint(office, route), name=f"api:{route.name}")
     app.router.add_get(f"{BASE}/stream", _guarded(office, office.pulse.serve))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from desk import markdown, showing, verbs
+from desk import markdown, metrics, showing, verbs
 from desk.api import Call, Route
 from desk.asking import After, CommandBody, Limit, Query, Text
 from desk.people import Person
@@ -16,7 +16,7 @@ from triage.learning import LINE_MAX, TEXT_MAX
 from triage.model import Incident, Millis, Verb, short
 from triage.postmortem import Item, ItemState, Postmortem, Priority, State
 from triage.rulebook import Rulebook
-from triage.store import learned, queries, standing
+from triage.store import learned, queries, readings, standing
 
 if TYPE_CHECKING:
     from desk.views import Views
@@ -326,6 +326,7 @@ async def _view(house: Views, person: Person, one: Incident, writes: bool) -> we
         shape=_shape(one.key, found, now),
         text=text,
         html=markdown.html(text, {}),
+        measured=metrics.shown(one, await readings.of(client, one)),
         writes=writes,
         people=sorted(rulebook.people),
         priorities=list(Priority),

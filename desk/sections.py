@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from desk import guides, markdown
+from desk import guides, markdown, metrics
 from desk.api import Office
 from desk.people import Person
 from desk.postmortems import item_shape
@@ -152,6 +152,7 @@ SECTIONS: Final[tuple[tuple[str, Values], ...]] = (
     ("acts", _acts),
     ("command", _command),
     ("guide", _guide),
+    ("metrics", metrics.section),
     ("before", _before),
     ("updates", _updates),
     ("actions", _actions),

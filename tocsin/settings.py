@@ -282,7 +282,7 @@ class Settings:
     work_probers: int = _setting(
         "work.probers",
         "1",
-        "Processes that make the looks of checks.yaml, on this machine; 0 leaves them to others.",
+        "Processes that make the looks of checks.yaml and read metrics, on this machine; 0 leaves them to others.",
         _number(0, 8),
         scope=frozenset({WORK}),
     )

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from triage import curves
+from triage.measured import Measures
 from triage.model import HOUR, MINUTE, SECOND, Incident, Line, Millis, short
 from triage.postmortem import Item, Postmortem, day_of
 
@@ -31,6 +33,7 @@ _QUIET: Final = frozenset(
         "postmortem",
         "item",
         "recalled",
+        "metrics",
     }
 )
 """Kinds of lines that the timeline of a postmortem leaves out: they say again what others say, or nothing happened."""
@@ -64,15 +67,23 @@ def clock(at: Millis, zone: str) -> str:
 
 
 def markdown(
-    incident: Incident, lines: Sequence[Line], found: Postmortem, zone: str = "UTC", changes: Sequence[str] = ()
+    incident: Incident,
+    lines: Sequence[Line],
+    found: Postmortem,
+    zone: str = "UTC",
+    changes: Sequence[str] = (),
+    measures: Measures | None = None,
 ) -> str:
-    """Return the text. `lines` are the timeline, oldest first; `changes` say what was deployed before, as sentences."""
+    """Return the text. `lines` are the timeline, oldest first; `changes` say what was deployed before, as sentences;
+    `measures` is what was read of its metrics.
+    """
     parts = [
         f"# Postmortem: {plain(incident.title)}",
         _facts(incident, found, zone),
         _section("Summary", [_summary(incident, zone)]),
         _section("Impact", [plain(incident.impact) or "_Whom did it hurt, how many, for how long?_"]),
         _section("Timeline", _timeline(lines, zone)),
+        *_measured(measures, zone),
         _section("Who was paged", _listed(lines, _PAGED, zone) or ["Nobody."]),
         _section("What changed before", _bullets(changes) or _listed(lines, _CHANGED, zone) or ["Nothing is known."]),
         *_seen_before(lines, zone),
@@ -147,6 +158,16 @@ def _timeline(lines: Sequence[Line], zone: str) -> list[str]:
     left = len(shown) - LINES_MAX
     more = [f"- … {left} more lines are in the incident's timeline"] if left > 0 else []
     return [*(_line(line, zone) for line in shown[:LINES_MAX]), *more] or ["Nothing is kept."]
+
+
+def _measured(measures: Measures | None, zone: str) -> list[str]:
+    """Return what the metrics say, where any were read."""
+    if measures is None:
+        return []
+    told = [
+        text for one in measures.snapshots for text in curves.listed(measures.query, one, lambda at: clock(at, zone))
+    ]
+    return [_section("What was measured", _bullets(dict.fromkeys(told)))] if told else []
 
 
 def _listed(lines: Sequence[Line], kinds: frozenset[str], zone: str) -> list[str]:

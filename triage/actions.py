@@ -18,6 +18,7 @@ from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Command, Incide
 from triage.responding import DONE, REFUSED
 from triage.rulebook import actions as written
 from triage.rulebook.actions import Action
+from triage.rulebook.calls import holes
 from triage.rulebook.durations import show_duration
 from triage.run import Call, Run, RunState
 from triage.scene import Scene
@@ -174,9 +175,7 @@ def _text(value: Any) -> str:
 
 def _used(action: Action) -> list[str]:
     verify = action.verify
-    return written.holes(
-        " ".join([action.url, json.dumps(action.body), *([verify.url, verify.query] if verify else [])])
-    )
+    return holes(" ".join([action.url, json.dumps(action.body), *([verify.url, verify.query] if verify else [])]))
 
 
 def last_known_good(scene: Scene, incident: Incident) -> str:

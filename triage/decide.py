@@ -21,6 +21,7 @@ from triage import (
     heartbeats,
     importing,
     ledger,
+    metrics,
     overrides,
     reloads,
     rooms,
@@ -49,6 +50,7 @@ from triage.memory import (
     HANDED,
     HEARTBEAT,
     INCIDENT,
+    METRICS,
     OVERRIDES,
     PAST,
     PLACE,
@@ -88,6 +90,7 @@ from triage.model import (
     Events,
     Group,
     Incident,
+    Measured,
     Meta,
     Millis,
     Outcome,
@@ -169,6 +172,8 @@ def decide(
         draft.changes.answers[entry.id] = _guarded_answer(scene, "drill", lambda inner: drills.obey(inner, body))
     elif isinstance(body, SubscriptionAsked):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "subscribe", lambda one: subscriptions.obey(one, body))
+    elif isinstance(body, Measured):
+        _guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
     else:
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
@@ -227,6 +232,9 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     elif isinstance(body, Acted):
         yield (ACTION, body.run)
         yield (INCIDENT, body.incident)
+    elif isinstance(body, Measured):
+        yield (METRICS, body.incident)
+        yield (INCIDENT, body.incident)
     elif isinstance(body, DrillAsked):
         yield THE_DRILLS
     elif isinstance(body, SubscriptionAsked):
@@ -284,7 +292,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == INCIDENT:
         yield from ahead.of_storms(due, memory)
         yield from ahead.of_tray(due, memory)
-    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION):
+    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}

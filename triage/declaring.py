@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from triage import incidents, paging, responding
+from triage import incidents, metrics, paging, responding
 from triage.commanding import IMPACT_MAX
 from triage.memory import GROUP
 from triage.model import (
@@ -90,6 +90,7 @@ def _begin(scene: Scene, incident: Incident, asked: Declared, verdict: Verdict) 
     reported = f", from report {asked.report}" if asked.report else ""
     how = f"{incident.severity} declared by {asked.by} (by {asked.via}){reported}{said}"
     incidents.begin(scene, incident, verdict, how, by=asked.by)
+    metrics.begin(scene, incident, "", {"service": asked.service} if asked.service else {}, verdict)
     if asked.take:
         responding.take(scene, incident, Command(Verb.ACKNOWLEDGE, incident.key, asked.by, asked.via))
     elif paging.pages_people(incident.severity):

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from triage import changes, figures, learning, paging, pausing, promise, publishing, quiet, recalling, rooms, telling
+from triage import (
+    changes,
+    figures,
+    learning,
+    metrics,
+    paging,
+    pausing,
+    promise,
+    publishing,
+    quiet,
+    recalling,
+    rooms,
+    telling,
+)
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -124,6 +137,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
     draft.member(key, event.fingerprint, True)
     by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
     begin(scene, incident, verdict, f"{verdict.severity} {by_rule}: {event.title}")
+    metrics.begin(scene, incident, event.url, event.labels, verdict)
     pausing.joined(scene, incident, event.fingerprint)
 
 
@@ -212,6 +226,7 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     scene.line(incident, "raised", f"{before} → {severity}: {why}", by=by)
     changes.trouble(scene, incident)
     promise.tighten(scene, incident, before)
+    metrics.raised(scene, incident)
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
         quiet.incident_changed(scene, incident)
@@ -258,6 +273,7 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     if incident.tallied:  # what its clauses wait for went on meanwhile
         scene.draft.timer(f"after:{incident.key}", scene.now)
     publishing.opened_again(scene, incident)
+    metrics.moved(scene, incident)
     paging.begin(scene, incident, wait)
     quiet.incident_changed(scene, incident)
 
@@ -317,6 +333,7 @@ def all_clear(scene: Scene, incident: Incident, why: str, by: str = "") -> None:
     quiet.incident_changed(scene, incident)
     scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min", by=by)
     scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
+    metrics.moved(scene, incident)
     telling.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
 
 
@@ -334,6 +351,7 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
     if incident.tallied:
         scene.draft.timer(f"after:{incident.key}", None)
     scene.line(incident, "resolved", why, by=by)
+    metrics.moved(scene, incident)
     figures.ended(scene, incident)
     learning.ended(scene, incident)
     if not was_clear:
@@ -358,6 +376,7 @@ def forget(scene: Scene, incident: Incident) -> None:
             scene.draft.put((STORM, key), None)
         scene.draft.put((UPDATES, key), None)
         rooms.forget(scene, known)
+        metrics.forget(scene, key)
 
 
 def still_firing(alert: Alert | None) -> bool:

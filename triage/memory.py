@@ -16,6 +16,7 @@ from triage.checked import Checklist
 from triage.drill import Drill, Drills
 from triage.imported import Imported
 from triage.lesson import Lessons
+from triage.measured import Measures
 from triage.model import (
     Alert,
     Answer,
@@ -80,6 +81,7 @@ POSTMORTEM: Final = "postmortem"
 VERSION: Final = "version"
 PAST: Final = "past"
 LESSONS: Final = "lessons"
+METRICS: Final = "metrics"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -120,6 +122,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     VERSION: Version,
     PAST: Past,
     LESSONS: Lessons,
+    METRICS: Measures,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

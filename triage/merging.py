@@ -18,6 +18,7 @@ from triage import (
     flapping,
     incidents,
     learning,
+    metrics,
     paging,
     pausing,
     promise,
@@ -59,6 +60,7 @@ OnMerge = Callable[[Scene, Incident, Incident], None]
 ON_MERGE: Final[tuple[OnMerge, ...]] = (
     flapping.hand_over,
     learning.hand_over,
+    metrics.hand_over,
     promise.hand_over,
     recalling.hand_over,
 )

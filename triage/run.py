@@ -7,7 +7,7 @@ import enum
 import msgspec
 
 from triage.model import Millis
-from triage.rulebook.actions import Verification
+from triage.rulebook.types import Verification
 
 
 class RunState(enum.StrEnum):

@@ -16,6 +16,7 @@ from triage import (
     heartbeats,
     incidents,
     learning,
+    metrics,
     overrides,
     paging,
     pausing,
@@ -138,6 +139,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "settle": _settle,
     "forget": _forget,
     "learn": learning.remind,
+    "measure": metrics.fire,
 }
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,

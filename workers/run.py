@@ -26,11 +26,12 @@ from workers.deliver import UNPACED, Deliver
 from workers.drain import Drain
 from workers.pace import Pace
 from workers.prober import Prober
+from workers.reader import Reader
 from workers.secrets import Lookup
 from workers.sweeper import Sweeper
 
 PROBE: Final = "probe"
-"""The role of a process that looks at what checks.yaml names."""
+"""The role of a process that looks at what checks.yaml names, and reads the metrics of incidents."""
 SLICE_S: Final = 60.0
 """How long a drain works before it hands over, in seconds."""
 PUMP_S: Final = 60.0
@@ -92,8 +93,8 @@ def deliver_process(
 
 
 def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> None:
-    """Make the looks of checks.yaml that are due in the store at `url` until SIGTERM or SIGINT. Call it in the main
-    thread. `lookup` finds the secrets of addresses and headers.
+    """Make the looks of checks.yaml that are due in the store at `url`, and read the metrics of incidents, until
+    SIGTERM or SIGINT. Call it in the main thread. `lookup` finds the secrets of addresses and headers.
     """
     stopping = threading.Event()
     name = process_name(PROBE)
@@ -101,6 +102,8 @@ def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> Non
         signal.signal(number, lambda *_: stopping.set())
     sweeper = Sweeper(connect(url), clock, name, PROBE, stopping)
     sweeper.start()
+    reader = Reader(connect(url), clock, lookup)
+    threading.Thread(target=reader.run, args=(stopping,), name="reader", daemon=True).start()
     Prober(connect(url), clock, lookup, name).run(stopping)
     sweeper.join(timeout=5)
     log.info("stopped", role=PROBE)

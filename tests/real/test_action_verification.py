@@ -11,7 +11,8 @@ import pytest
 
 from tests.real.prometheus import prometheus, target
 from tests.unit.workers.test_actor import run
-from triage.rulebook.actions import Verification, fill_query
+from triage.rulebook.actions import fill_query
+from triage.rulebook.types import Verification
 from workers.actor import helped
 from workers.outbound import allow
 

@@ -57,6 +57,7 @@ class EntryKind(enum.StrEnum):
     ACTED = "acted"
     DRILL = "drill"
     SUBSCRIPTION = "subscription"
+    MEASURED = "measured"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -360,6 +361,38 @@ class SubscriptionAsked(msgspec.Struct, array_like=True, gc=False):
     request: str = ""
 
 
+class Around(enum.StrEnum):
+    """Which moment of an incident a reading of its metrics is about."""
+
+    ONSET = "onset"
+    RECOVERY = "recovery"
+
+
+class Curve(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One series: its labels, and a value for each step; None where there is none that can be drawn."""
+
+    labels: dict[str, str]
+    values: tuple[float | None, ...]
+
+
+class Measured(msgspec.Struct, array_like=True, gc=False):
+    """A worker has read the metrics of an incident as they were asked for at `asked` (ms); or could not: `fault`.
+
+    `curves` begin at `start` (ms) and go on by `step`; of `left_out` further ones nothing is kept. `whole`: the
+    expression was asked as it is written, with its comparison. `fault` is a sentence, never with a secret.
+    """
+
+    incident: str
+    around: Around
+    asked: Millis
+    start: Millis = 0
+    step: Millis = 0
+    curves: tuple[Curve, ...] = ()
+    left_out: int = 0
+    whole: bool = False
+    fault: str = ""
+
+
 Body: TypeAlias = (
     Events
     | Command
@@ -375,6 +408,7 @@ Body: TypeAlias = (
     | Acted
     | DrillAsked
     | SubscriptionAsked
+    | Measured
 )
 
 

@@ -10,16 +10,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from pydantic import Field
 
 from triage.model import MINUTE, SECOND, Millis, Severity
 from triage.rulebook import secrets
+from triage.rulebook.calls import HOLE, Calls
 from triage.rulebook.checks import compile_pattern
 from triage.rulebook.problems import Problem
-from triage.rulebook.shapes import Duration, SeverityName, Shape, Text, Texts
+from triage.rulebook.shapes import Duration, SeverityName, Shape, Text, Texts, VerifyShape
+from triage.rulebook.types import Verification
 from triage.rulebook.yaml import Path
 
 if TYPE_CHECKING:  # which reads files by the shapes below
@@ -30,7 +32,6 @@ FACTS: Final = ("incident", "service", "severity", "title", "by", "run", "last_k
 service that was last known to be good."""
 LAST_KNOWN_GOOD: Final = "{last_known_good}"
 TIMEOUT_MAX: Final[Millis] = 5 * MINUTE
-WITHIN_MAX: Final[Millis] = 60 * MINUTE
 VALUE_MAX: Final = 200
 """Longest value of a parameter, in characters."""
 BODY_MAX: Final = 16_384
@@ -38,9 +39,6 @@ ACTIONS_MAX: Final = 200
 PARAMETERS_MAX: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
 _PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
-_HOLE: Final = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*)\}")
-_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
-_OWN: Final = frozenset({"host", "content-length", "connection", "transfer-encoding", "idempotency-key"})
 
 
 class ParameterShape(Shape):
@@ -64,17 +62,6 @@ class RequestShape(Shape):
     headers: dict[str, Text] = Field(default_factory=dict, description="Sent along; ${NAME} for secrets.")
     body: dict[str, Any] = Field(default_factory=dict, alias="json", description="The JSON body; {name} in its texts.")
     secret: Text = Field("", description="${NAME} of the secret that signs the call, as Standard Webhooks does.")
-
-
-class VerifyShape(Shape):
-    """How to see whether it helped: exactly one of `query` and `http`."""
-
-    prometheus: Text = Field("", description="Address of the Prometheus that is asked; ${NAME} for secrets.")
-    query: Text = Field("", description="PromQL that has a result once it helped, like errors < 1.")
-    http: Text = Field("", description="An address that answers 2xx once it helped.")
-    after: Duration = Field(MINUTE, description="How long after the action it is looked at first.")
-    every: Duration = Field(30 * SECOND, description="How often it is looked at again.")
-    within: Duration = Field(10 * MINUTE, description="How long after the action it must have helped.")
 
 
 class ActionShape(Shape):
@@ -112,16 +99,6 @@ class Parameter(msgspec.Struct, frozen=True):
     max_length: int = 100
 
 
-class Verification(msgspec.Struct, frozen=True, array_like=True):
-    """How to see whether it helped: a PromQL `query` to `url`, or (no query) a GET of `url`. Durations are ms."""
-
-    url: str
-    query: str
-    after: Millis
-    every: Millis
-    within: Millis
-
-
 class Action(msgspec.Struct, frozen=True):
     """Something people can do about an incident; texts hold `{name}` and `${NAME}` as they were written."""
 
@@ -140,14 +117,9 @@ class Action(msgspec.Struct, frozen=True):
     verify: Verification | None = None
 
 
-def holes(text: str) -> list[str]:
-    """Return the names that stand in `{…}`."""
-    return _HOLE.findall(text)
-
-
 def fill(text: str, values: Mapping[str, str], quoted: Callable[[str], str]) -> str:
     """Return `text` with each `{name}` replaced by its value, made harmless by `quoted`."""
-    return _HOLE.sub(lambda hole: quoted(values[hole[1]]), text)
+    return HOLE.sub(lambda hole: quoted(values[hole[1]]), text)
 
 
 def fill_url(text: str, values: Mapping[str, str]) -> str:
@@ -168,7 +140,7 @@ def fill_body(value: Any, values: Mapping[str, str], typed: Mapping[str, Any]) -
         return [fill_body(one, values, typed) for one in value]
     if not isinstance(value, str):
         return value
-    whole = _HOLE.fullmatch(value)
+    whole = HOLE.fullmatch(value)
     return typed[whole[1]] if whole and whole[1] in typed else fill(value, values, str)
 
 
@@ -218,15 +190,12 @@ def check_request(part: Part, place: Path, request: RequestShape, known: set[str
     _Compiler(problems, {}, {}).request(part, place, request, known)
 
 
-class _Compiler:
+class _Compiler(Calls):
     def __init__(self, problems: list[Problem], people: Mapping[str, Any], teams: Mapping[str, Any]) -> None:
+        super().__init__(problems)
         self.found: dict[str, Action] = {}
-        self.problems = problems
         self.people = people
         self.teams = teams
-
-    def fault(self, part: Part, place: Path, message: str, hint: str = "", key: bool = False) -> None:
-        self.problems.append(part.document.problem(place, message, hint, key=key))
 
     def actions(self, part: Part, shape: ActionsFile) -> None:
         if len(shape.actions) > ACTIONS_MAX:
@@ -242,7 +211,8 @@ class _Compiler:
             self._who(part, place, one)
             if not 0 < one.timeout <= TIMEOUT_MAX:
                 self.fault(part, (*place, "timeout"), "this must be longer than nothing, and 5m at most")
-            self.found[name] = _action(name, one, self._verification(part, place, one, known))
+            verify = self.verification(part, (*place, "verify"), one.verify, known) if one.verify is not None else None
+            self.found[name] = _action(name, one, verify)
 
     def _parameters(self, part: Part, place: Path, one: ActionShape) -> None:
         if len(one.parameters) > PARAMETERS_MAX:
@@ -274,45 +244,14 @@ class _Compiler:
 
     def request(self, part: Part, place: Path, request: RequestShape, known: set[str]) -> None:
         place = (*place, "request")
-        self._address(part, (*place, "url"), request.url, known)
-        for name, value in request.headers.items():
-            where: Path = (*place, "headers", name)
-            fault = secrets.reference_fault(value)
-            if not _HEADER.match(name) or name.lower() in _OWN:
-                self.fault(part, where, f'"{name[:50]}" is no header that can be sent along', key=True)
-            elif fault or not value.isascii() or not value.isprintable():
-                self.fault(part, where, fault or "a header is one line of ASCII")
-            elif "${" not in value and secrets.tells(name):
-                self.fault(part, where, "a literal secret stands here", secrets.REMEDY)
+        self.address(part, (*place, "url"), request.url, known)
+        self.headers(part, (*place, "headers"), request.headers)
         if request.secret and (fault := secrets.secret_fault(request.secret) or _no_file(request.secret)):
             self.fault(part, (*place, "secret"), fault, secrets.REMEDY)
         text = json.dumps(request.body)
         if len(text) > BODY_MAX:
             self.fault(part, (*place, "json"), f"this is longer than {BODY_MAX} characters")
-        self._holes(part, (*place, "json"), text, known)
-
-    def _address(self, part: Part, place: Path, url: str, known: set[str]) -> None:
-        try:
-            parts = urlsplit(_HOLE.sub("x", url))
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or re.search(r"[\s\x00-\x20\x7f]", url) or holes(url.partition("://")[2].partition("/")[0]):
-            hint = "for example https://deploy.example.org/rollback/{service}; the host stands as it is"
-            self.fault(part, place, "this is no address", hint)
-            return
-        if parts.username is not None:
-            self.fault(
-                part, place, "a user in an address is not sent", 'write headers: {Authorization: "Basic ${NAME}"}'
-            )
-        if fault := secrets.method_fault(url):
-            self.fault(part, place, fault, secrets.REMEDY if "literal" in fault else "")
-        self._holes(part, place, url, known)
-
-    def _holes(self, part: Part, place: Path, text: str, known: set[str]) -> None:
-        for name in holes(text):
-            if name not in known:
-                self.fault(part, place, f"nothing is called {{{name}}}", f"there are {', '.join(sorted(known))}")
+        self.holes(part, (*place, "json"), text, known)
 
     def _who(self, part: Part, place: Path, one: ActionShape) -> None:
         for index, name in enumerate(one.who):
@@ -320,21 +259,6 @@ class _Compiler:
             if name not in self.people and (team == name or team not in self.teams):
                 hint = "name people of oncall.yaml, or team:NAME"
                 self.fault(part, (*place, "who", index), f'there is no person or team "{name}"', hint)
-
-    def _verification(self, part: Part, place: Path, one: ActionShape, known: set[str]) -> Verification | None:
-        shape = one.verify
-        if shape is None:
-            return None
-        place = (*place, "verify")
-        if bool(shape.query) is bool(shape.http) or bool(shape.query) is not bool(shape.prometheus):
-            self.fault(part, place, "give either prometheus and query, or http")
-            return None
-        where = "prometheus" if shape.query else "http"
-        self._address(part, (*place, where), shape.prometheus or shape.http, known if shape.http else set())
-        self._holes(part, (*place, "query"), shape.query, known)
-        if not 5 * SECOND <= shape.every <= shape.within <= WITHIN_MAX or shape.after > shape.within:
-            self.fault(part, place, "every is 5s or more, and it is looked at within 60m", "every: 30s, within: 10m")
-        return Verification(shape.prometheus or shape.http, shape.query, shape.after, shape.every, shape.within)
 
 
 def _no_file(text: str) -> str:

@@ -19,6 +19,7 @@ from triage.rulebook.explaining import Explanation, explain
 from triage.rulebook.heartbeats import watched_names
 from triage.rulebook.intervals import Piece
 from triage.rulebook.meanings import Meaning
+from triage.rulebook.metrics import MetricRules
 from triage.rulebook.postmortems import Learning
 from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
@@ -30,6 +31,7 @@ from triage.rulebook.types import (
     REPORT_STALE_AFTER,
     Cadence,
     Defaults,
+    Measure,
     Person,
     Policy,
     Raise,
@@ -92,6 +94,7 @@ class _Ruling(msgspec.Struct, frozen=True):
     raises: tuple[Raise, ...]
     during: str
     heartbeat: str
+    metrics: Measure | None
 
 
 class Rulebook:
@@ -125,6 +128,7 @@ class Rulebook:
         drills: Mapping[str, DrillPlan],
         status: StatusRules,
         learning: Learning,
+        metrics: MetricRules,
     ) -> None:
         self.digest = digest
         self.rules = rules
@@ -151,6 +155,7 @@ class Rulebook:
         self.drills = drills
         self.status = status
         self.learning = learning
+        self.metrics = metrics
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)
@@ -259,6 +264,7 @@ class Rulebook:
             during=ruling.during,
             unknown_policy=unknown,
             heartbeat=ruling.heartbeat,
+            metrics=ruling.metrics,
         )
 
     def _ruling(self, found: Found) -> _Ruling:
@@ -275,6 +281,7 @@ class Rulebook:
             raises=_capped(found["raise"].raises, cap) if "raise" in found else (),
             during=found["during"].during if "during" in found else "",
             heartbeat=found["heartbeat"].name if "heartbeat" in found else "",
+            metrics=found["metrics"].metrics if "metrics" in found else None,
         )
 
     def heartbeat_of(self, source: str, event: Event) -> str:

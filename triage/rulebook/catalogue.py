@@ -16,7 +16,18 @@ from triage.rulebook import contacts, secrets, shapes
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rotations import Rotations, check_names
-from triage.rulebook.types import MAPPED, REPORT, REPORT_STALE_AFTER, Person, Policy, Schedule, Service, Source, Step
+from triage.rulebook.types import (
+    MAPPED,
+    REPORT,
+    REPORT_STALE_AFTER,
+    Measure,
+    Person,
+    Policy,
+    Schedule,
+    Service,
+    Source,
+    Step,
+)
 from triage.rulebook.yaml import Path
 
 _DIGEST_HINT: Final = "a SHA-256 has 64 hex digits; `tocsin token make` makes a token and tells its SHA-256"
@@ -137,6 +148,7 @@ class _Compiler:
                 dict(service.dashboards),
                 service.status_component,
                 service.repository,
+                Measure(service.metrics.query, service.metrics.prometheus) if service.metrics is not None else None,
             )
 
     # ------------------------------------------------------------------------------------------------------- sources

@@ -14,6 +14,7 @@ from triage.rulebook.catalogue import compile_catalogue
 from triage.rulebook.checks import compile_checks
 from triage.rulebook.drills import compile_drills
 from triage.rulebook.heartbeats import compile_heartbeats
+from triage.rulebook.metrics import compile_metrics
 from triage.rulebook.postmortems import compile_postmortems
 from triage.rulebook.problems import Problem, RulesError, errors_of, in_order
 from triage.rulebook.quiet import compile_quiet
@@ -45,6 +46,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     updates = compile_updates(parts, catalogue.services, catalogue.people, problems)
     status = compile_status(parts, catalogue.services, problems)
     learning = compile_postmortems(parts, problems)
+    metrics = compile_metrics(parts, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)
@@ -76,6 +78,7 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
         drills=drills,
         status=status,
         learning=learning,
+        metrics=metrics,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from pydantic import Field
 
 from triage.model import DAY, Millis
-from triage.rulebook import actions, intervals, secrets
+from triage.rulebook import actions, calls, intervals, secrets
 from triage.rulebook.problems import Problem
 from triage.rulebook.shapes import Duration, Shape, Text, Texts
 from triage.rulebook.yaml import Path
@@ -102,7 +102,7 @@ def _tracker(part: Part, shape: TrackerShape, problems: list[Problem]) -> Tracke
     if shape.answer and not _PATH.match(shape.answer):
         hint = "write names with dots between them, like html_url or data.issueCreate.issue.url"
         problems.append(_fault(part, (*place, "answer"), f'"{shape.answer[:60]}" is no place in an answer', hint))
-    if shape.address and (not shape.answer or actions.holes(shape.address) != ["answer"]):
+    if shape.address and (not shape.answer or calls.holes(shape.address) != ["answer"]):
         hint = 'write answer: key and address: "https://tracker.example.org/browse/{answer}"'
         problems.append(_fault(part, (*place, "address"), "an address needs an answer, and has {answer} once", hint))
     request = shape.request

@@ -12,7 +12,19 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from triage.model import Severity
-from triage.rulebook import actions, checks, heartbeats, postmortems, quiet, rooms, shapes, status, updates, yaml
+from triage.rulebook import (
+    actions,
+    checks,
+    heartbeats,
+    metrics,
+    postmortems,
+    quiet,
+    rooms,
+    shapes,
+    status,
+    updates,
+    yaml,
+)
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import Shape
 
@@ -31,6 +43,7 @@ TOP_FILES: Final[dict[str, type[Shape]]] = {
     "actions.yaml": actions.ActionsFile,
     "rooms.yaml": rooms.RoomsFile,
     "postmortems.yaml": postmortems.PostmortemsFile,
+    "metrics.yaml": metrics.MetricsFile,
 }
 TEAM_FILES: Final[dict[str, type[Shape]]] = {
     "severity.yaml": shapes.TeamSeverityFile,

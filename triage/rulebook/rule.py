@@ -12,7 +12,7 @@ import msgspec
 
 from triage.model import Millis, Severity
 from triage.rulebook.matcher import Matcher
-from triage.rulebook.types import Raise
+from triage.rulebook.types import Measure, Raise
 
 _HOLE: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -72,6 +72,7 @@ class Rule(msgspec.Struct, frozen=True):
     wait: Millis = 0
     raises: tuple[Raise, ...] = ()
     during: str = ""
+    metrics: Measure | None = None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether all matchers hold."""

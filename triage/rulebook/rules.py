@@ -15,7 +15,7 @@ from triage.rulebook.pieces import read_piece
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rule import Rule, Template, read_template
-from triage.rulebook.types import FIELDS, Defaults, Raise
+from triage.rulebook.types import FIELDS, Defaults, Measure, Raise
 from triage.rulebook.yaml import Path
 
 MAX_GROUP_BY: Final = 20
@@ -112,6 +112,7 @@ class _Compiler:
             wait=shape.wait or 0,
             raises=tuple(self._raise((*place, "raise", i), clause) for i, clause in enumerate(shape.raise_ or ())),
             during=self._during((*place, "during"), shape.during),
+            metrics=Measure(shape.metrics.query, shape.metrics.prometheus) if shape.metrics is not None else None,
         )
 
     def _matchers(self, place: Path, texts: list[str]) -> tuple[Matcher, ...]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import actions, cases, checks, heartbeats, postmortems, quiet, rooms, shapes, status, updates
+from triage.rulebook import (
+    actions,
+    cases,
+    checks,
+    heartbeats,
+    metrics,
+    postmortems,
+    quiet,
+    rooms,
+    shapes,
+    status,
+    updates,
+)
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
@@ -20,6 +32,7 @@ _FILES: Final[dict[str, type[Shape]]] = {
     "actions.schema.json": actions.ActionsFile,
     "rooms.schema.json": rooms.RoomsFile,
     "postmortems.schema.json": postmortems.PostmortemsFile,
+    "metrics.schema.json": metrics.MetricsFile,
     "tests.schema.json": cases.CasesFile,
 }
 

@@ -163,6 +163,24 @@ class HeartbeatShape(Shape):
     severity: SeverityName = Field(Severity.P1, description="How severe its absence is.")
 
 
+class VerifyShape(Shape):
+    """How to see whether it helped: exactly one of `query` and `http`."""
+
+    prometheus: Text = Field("", description="Address of the Prometheus that is asked; ${NAME} for secrets.")
+    query: Text = Field("", description="PromQL that has a result once it helped, like errors < 1.")
+    http: Text = Field("", description="An address that answers 2xx once it helped.")
+    after: Duration = Field(durations.UNITS["m"], description="How long after the action it is looked at first.")
+    every: Duration = Field(30 * durations.UNITS["s"], description="How often it is looked at again.")
+    within: Duration = Field(10 * durations.UNITS["m"], description="How long after the action it must have helped.")
+
+
+class MetricsShape(Shape):
+    """What is read of Prometheus around onset and recovery, and drawn."""
+
+    query: Text = Field(description="PromQL; {label} stands for the value of a label of the alert.")
+    prometheus: Text = Field("", description="Which one of metrics.yaml is asked; the first, if none is named.")
+
+
 class RuleShape(Shape):
     """One rule. For each field the first matching rule that names it decides."""
 
@@ -179,6 +197,7 @@ class RuleShape(Shape):
     during: Name | None = Field(None, description="Counts only within this time interval.")
     outcome: Literal["drop"] | None = Field(None, description="drop: forget the event, and count it.")
     heartbeat: HeartbeatShape | None = Field(None, description="Its absence is the alert.")
+    metrics: MetricsShape | None = Field(None, description="What is drawn, instead of the alert's own expression.")
 
 
 class DefaultsShape(Shape):
@@ -365,6 +384,7 @@ class ServiceShape(Shape):
     dashboards: dict[str, Text] = Field(default_factory=dict, description="Title → link.")
     status_component: Text = Field("", description="Its name on the status page.")
     repository: Text = Field("", description="Where its code is, like shop/web: whose deploys are its changes.")
+    metrics: MetricsShape | None = Field(None, description="What is drawn where neither rule nor alert say.")
 
 
 class ServicesFile(Shape):

@@ -25,8 +25,26 @@ FIELDS: Final = (
     "during",
     "outcome",
     "heartbeat",
+    "metrics",
 )
 """What a severity rule can decide. For each, the first matching rule that names it wins."""
+
+
+class Verification(msgspec.Struct, frozen=True, array_like=True):
+    """How to see whether it helped: a PromQL `query` to `url`, or (no query) a GET of `url`. Durations are ms."""
+
+    url: str
+    query: str
+    after: Millis
+    every: Millis
+    within: Millis
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """PromQL that is read around onset and recovery; `server` is its Prometheus in metrics.yaml, "" the first one."""
+
+    query: str
+    server: str = ""
 
 
 class Raise(msgspec.Struct, frozen=True):
@@ -49,7 +67,8 @@ class Verdict(msgspec.Struct, frozen=True):
     `group_by` is missing it is `[["source",…],["alertname",…]]`, and without an alertname it is
     `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
     `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "". `heartbeat`
-    names the rule by which this is a beat and no alert, or "".
+    names the rule by which this is a beat and no alert, or "". `metrics` is what a rule has
+    drawn, `{label}` not filled in.
     """
 
     severity: Severity
@@ -65,6 +84,7 @@ class Verdict(msgspec.Struct, frozen=True):
     during: str = ""
     unknown_policy: str = ""
     heartbeat: str = ""
+    metrics: Measure | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -260,6 +280,7 @@ class Service(msgspec.Struct, frozen=True):
     dashboards: dict[str, str] = {}
     status_component: str = ""
     repository: str = ""
+    metrics: Measure | None = None
 
 
 class Defaults(msgspec.Struct, frozen=True):

@@ -8,13 +8,15 @@ and that drain starts over from what the store says. The digest binds each commi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis
 
-from triage.memory import ACTION, EFFECT, INCIDENT, Changes
-from triage.model import ENDED, Effect, Incident
+from triage.measured import Measures
+from triage.memory import ACTION, EFFECT, INCIDENT, METRICS, Changes
+from triage.model import ENDED, Effect, Incident, Millis
 from triage.run import Run
 from triage.store import keys
 from triage.store.memory import ENCODER, field_of
@@ -152,19 +154,20 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
             pipe.execute_command("SADD", keys.members(incident), *joined)
         if left:
             pipe.srem(keys.members(incident), *left)
-    incidents, effects, runs = _changed(changes)
-    _index_incidents(pipe, incidents)
-    _index_effects(pipe, effects)
-    _index_runs(pipe, runs)
+    changed = _changed(changes)
+    _index_incidents(pipe, changed[INCIDENT])
+    _index_effects(pipe, changed[EFFECT])
+    _index_wanted(pipe, keys.ACTS, changed[ACTION], _run_since)
+    _index_wanted(pipe, keys.READINGS, changed[METRICS], _reading_since)
 
 
-def _changed(changes: Changes) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the incidents, the effects and the runs of actions that changed."""
-    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}, ACTION: {}}
+def _changed(changes: Changes) -> dict[str, dict[str, Any]]:
+    """Return what changed of the families that have an index: incidents, effects, and what wants a worker."""
+    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}, ACTION: {}, METRICS: {}}
     for (family, name), value in changes.puts.items():
         if family in found:
             found[family][name] = value
-    return found[INCIDENT], found[EFFECT], found[ACTION]
+    return found
 
 
 def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:
@@ -186,13 +189,23 @@ def _index_incidents(pipe: Any, changed: dict[str, Incident | None]) -> None:
         pipe.delete(*map(keys.members, forgotten), *map(keys.timeline, forgotten))
 
 
-def _index_runs(pipe: Any, changed: dict[str, Run | None]) -> None:
-    wanted = {name: run.asked_at for name, run in changed.items() if run is not None and run.wants_worker}
-    others = [name for name in changed if name not in wanted]
+def _run_since(run: Run) -> Millis | None:
+    return run.asked_at if run.wants_worker else None
+
+
+def _reading_since(measures: Measures) -> Millis | None:
+    return measures.wanted.at if measures.wanted is not None else None
+
+
+def _index_wanted(pipe: Any, index: str, changed: dict[str, Any], since: Callable[[Any], Millis | None]) -> None:
+    """Index what wants a worker, by `since` when it does."""
+    times = {name: since(one) if one is not None else None for name, one in changed.items()}
+    wanted = {name: at for name, at in times.items() if at is not None}
+    others = [name for name in times if name not in wanted]
     if wanted:
-        pipe.zadd(keys.ACTS, wanted)
+        pipe.zadd(index, wanted)
     if others:
-        pipe.zrem(keys.ACTS, *others)
+        pipe.zrem(index, *others)
 
 
 def _index_effects(pipe: Any, changed: dict[str, Effect | None]) -> None:

@@ -20,6 +20,7 @@ from triage.model import (
     Entry,
     EntryKind,
     Events,
+    Measured,
     Millis,
     OverrideAsked,
     Result,
@@ -46,6 +47,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     Acted: EntryKind.ACTED,
     DrillAsked: EntryKind.DRILL,
     SubscriptionAsked: EntryKind.SUBSCRIPTION,
+    Measured: EntryKind.MEASURED,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -21,6 +21,7 @@ DEAD_LETTERS: Final = PREFIX + "dead-letters"
 TIMERS: Final = PREFIX + "timers"
 DUE: Final = PREFIX + "due"
 ACTS: Final = PREFIX + "acts"
+READINGS: Final = PREFIX + "readings"
 CLAIMS: Final = PREFIX + "claims"
 OPEN: Final = PREFIX + "incidents:open"
 ALL: Final = PREFIX + "incidents:all"
@@ -61,6 +62,11 @@ def claim(effect: str) -> str:
 def acting(run: str) -> str:
     """Return the courtesy of the worker that is at a run of an action, so that others look elsewhere."""
     return f"{PREFIX}acting:{run}"
+
+
+def reading(incident: str) -> str:
+    """Return the courtesy of the worker that reads the metrics of an incident, so that others look elsewhere."""
+    return f"{PREFIX}reading:{incident}"
 
 
 def reported(effect: str, token: str) -> str:
@@ -107,6 +113,8 @@ TABLE: Final = [
     (DUE, "sorted set", "effect id by due time (ms)", "drain", "deliver, sweeper"),
     (ACTS, "sorted set", "runs of actions that want a worker, by when they were asked for (ms)", "drain", "actor"),
     (acting("<run>"), "string", "token of the worker that is at that run; expires", "actor", "actor"),
+    (READINGS, "sorted set", "incidents whose metrics are to be read, by when that was asked (ms)", "drain", "probe"),
+    (reading("<incident>"), "string", "token of the worker that reads its metrics; expires", "probe", "probe"),
     (CLAIMS, "hash", "effect id → how often it was claimed since its last result", "deliver", "deliver"),
     (claim("<effect>"), "string", "token of the worker that delivers it; expires", "deliver", "deliver, sweeper"),
     (

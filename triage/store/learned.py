@@ -14,7 +14,7 @@ from triage.memory import PAST, POSTMORTEM, VERSION
 from triage.model import Incident, Line
 from triage.postmortem import Item, Past, Postmortem, Version
 from triage.rulebook import Rulebook
-from triage.store import before, keys, queries
+from triage.store import before, keys, queries, readings
 
 MOST: Final = 10_000
 """How many postmortems, or figures, one question looks at."""
@@ -50,7 +50,8 @@ async def made(client: queries.Client, incident: Incident, found: Postmortem, ru
     ended = incident.resolved_at or incident.changed_at
     known = await before.changes_of(client, incident, rulebook, ended)
     told = [changes.words_of(one.service, one.happened) for one in known]
-    return account.markdown(incident, lines, found, rulebook.learning.time_zone, told)
+    measures = await readings.of(client, incident)
+    return account.markdown(incident, lines, found, rulebook.learning.time_zone, told, measures)
 
 
 async def text(client: queries.Client, incident: Incident, found: Postmortem, rulebook: Rulebook) -> str:

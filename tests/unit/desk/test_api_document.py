@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from desk import oncall, openapi
+from desk import metrics, oncall, openapi
 from desk.application import EVERY_ROUTE as ROUTES
 from desk.context import Settings
 
@@ -16,7 +16,7 @@ LINES = dict(re.findall(r"^\| `((?:GET|POST|PUT|DELETE) /[^`]*)` \|(.*)\|[^|]*\|
 
 def test_the_page_lists_exactly_the_routes() -> None:
     served = {f"{route.method} {route.path}" for route in ROUTES} | {"GET /stream"}
-    served |= {f"GET {path}" for path in oncall.FEEDS}
+    served |= {f"GET {path}" for path in (*oncall.FEEDS, *metrics.PICTURES)}
     assert set(LINES) == served
 
 

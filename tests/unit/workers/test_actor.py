@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.unit.workers.http_server import Provider, serving
-from triage.rulebook.actions import Verification
+from triage.rulebook.types import Verification
 from triage.run import Call, Run, RunState
 from workers.actor import helped, judged, make
 from workers.channels import webhook

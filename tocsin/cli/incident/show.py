@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 import click
 
 from tocsin.cli.common import with_settings
+from tocsin.cli.incident import metrics
 from tocsin.cli.listing import promised
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
@@ -33,6 +34,7 @@ def command(settings: Settings, incident: str, lines: int, output: str) -> None:
         if lines:
             query = {"limit": str(lines)}
             found["timeline"] = remote.get(f"/api/v1/incidents/{incident}/timeline", query).body
+        found["metrics"] = remote.get(f"/api/v1/incidents/{incident}/metrics").body
     if output == JSON:
         show_json(found)
         return
@@ -68,7 +70,8 @@ def told(found: dict[str, Any]) -> list[str]:
     ]
     lines = [f"{found['id']}  {found['severity']}  {plain(found['title'])}"]
     lines += [f"  {name:<12} {plain(str(value))}" for name, value in facts if value]
-    return [*lines, "", *(_line(line) for line in reversed(found["timeline"]["items"]))]
+    lines += [f"  {'metrics':<12}", *measured] if (measured := metrics.told(found["metrics"])) else []
+    return [*lines, "", *(_line(line) for line in reversed(found.get("timeline", {"items": []})["items"]))]
 
 
 def both(at: str) -> str:

@@ -1,0 +1,90 @@
+"""What is checked of every call that operators write: its address, its headers, what `{name}` in it can mean, and
+how to see whether all is well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from triage.model import MINUTE, SECOND, Millis
+from triage.rulebook import secrets
+from triage.rulebook.problems import Problem
+from triage.rulebook.shapes import VerifyShape
+from triage.rulebook.types import Verification
+from triage.rulebook.yaml import Path
+
+if TYPE_CHECKING:  # which reads files by shapes that are compiled here
+    from triage.rulebook.reading import Part
+
+WITHIN_MAX: Final[Millis] = 60 * MINUTE
+HOLE: Final = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*)\}")
+HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
+OWN: Final = frozenset({"host", "content-length", "connection", "transfer-encoding", "idempotency-key"})
+"""Headers that are ours to send."""
+
+
+def holes(text: str) -> list[str]:
+    """Return the names that stand in `{…}`."""
+    return HOLE.findall(text)
+
+
+class Calls:
+    """Checks calls; what is wrong with them is added to `problems`."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+
+    def fault(self, part: Part, place: Path, message: str, hint: str = "", key: bool = False) -> None:
+        self.problems.append(part.document.problem(place, message, hint, key=key))
+
+    def headers(self, part: Part, place: Path, given: Mapping[str, str]) -> None:
+        """Check headers that are sent along."""
+        for name, value in given.items():
+            where: Path = (*place, name)
+            fault = secrets.reference_fault(value)
+            if not HEADER.match(name) or name.lower() in OWN:
+                self.fault(part, where, f'"{name[:50]}" is no header that can be sent along', key=True)
+            elif fault or not value.isascii() or not value.isprintable():
+                self.fault(part, where, fault or "a header is one line of ASCII")
+            elif "${" not in value and secrets.tells(name):
+                self.fault(part, where, "a literal secret stands here", secrets.REMEDY)
+
+    def address(self, part: Part, place: Path, url: str, known: set[str]) -> None:
+        """Check an address; `known` are the names that may stand in its path or query."""
+        try:
+            parts = urlsplit(HOLE.sub("x", url))
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or re.search(r"[\s\x00-\x20\x7f]", url) or holes(url.partition("://")[2].partition("/")[0]):
+            hint = "for example https://deploy.example.org/rollback/{service}; the host stands as it is"
+            self.fault(part, place, "this is no address", hint)
+            return
+        if parts.username is not None:
+            self.fault(
+                part, place, "a user in an address is not sent", 'write headers: {Authorization: "Basic ${NAME}"}'
+            )
+        if fault := secrets.method_fault(url):
+            self.fault(part, place, fault, secrets.REMEDY if "literal" in fault else "")
+        self.holes(part, place, url, known)
+
+    def holes(self, part: Part, place: Path, text: str, known: set[str]) -> None:
+        """Check that every `{name}` means something."""
+        for name in holes(text):
+            if name not in known:
+                self.fault(part, place, f"nothing is called {{{name}}}", f"there are {', '.join(sorted(known))}")
+
+    def verification(self, part: Part, place: Path, shape: VerifyShape, known: set[str]) -> Verification | None:
+        """Return how to see whether all is well, or None for what cannot be used."""
+        if bool(shape.query) is bool(shape.http) or bool(shape.query) is not bool(shape.prometheus):
+            self.fault(part, place, "give either prometheus and query, or http")
+            return None
+        where = "prometheus" if shape.query else "http"
+        self.address(part, (*place, where), shape.prometheus or shape.http, known if shape.http else set())
+        self.holes(part, (*place, "query"), shape.query, known)
+        if not 5 * SECOND <= shape.every <= shape.within <= WITHIN_MAX or shape.after > shape.within:
+            self.fault(part, place, "every is 5s or more, and it is looked at within 60m", "every: 30s, within: 10m")
+        return Verification(shape.prometheus or shape.http, shape.query, shape.after, shape.every, shape.within)
