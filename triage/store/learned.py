@@ -47,9 +47,13 @@ async def made(client: queries.Client, incident: Incident, found: Postmortem, ru
         page = await queries.timeline(client, key, LINES_MAX)
         lines += reversed(page.items)
     lines.sort(key=lambda line: line.at)
-    ended = incident.resolved_at or incident.changed_at
-    known = await before.changes_of(client, incident, rulebook, ended)
-    told = [changes.words_of(one.service, one.happened) for one in known]
+    began = incident.opened_at
+    known = await before.changes_of(client, incident, rulebook, began)
+    told = [
+        f"{changes.words_of(one.service, one.happened)}, {account.span(began - one.happened.at)} before"
+        for one in known
+        if one.happened.at <= began  # what came later is in the timeline
+    ]
     measures = await readings.of(client, incident)
     return account.markdown(incident, lines, found, rulebook.learning.time_zone, told, measures)
 
