@@ -179,7 +179,7 @@ def _query(route: Route, request: web.Request) -> BaseModel:
 
 
 async def _raw(request: web.Request) -> bytes:
-    raw = await reading.limited(request)
+    raw = await reading.limited(request, reading.LONG_MAX)
     if raw and request.content_type != "application/json":
         raise Problem(415, "media-type", "Not JSON", "send the body as Content-Type: application/json")
     return raw

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from desk import markdown, metrics, showing, verbs
-from desk.api import Call, Route
+from desk.api import Call, Office, Route
 from desk.asking import After, CommandBody, Limit, Query, Text
 from desk.people import Person
 from desk.shapes import Time
-from triage.learning import LINE_MAX, TEXT_MAX
+from triage.learning import FIELDS, LINE_MAX, LISTS, TEXT_MAX, VERSIONS_MAX
 from triage.model import Incident, Millis, Verb, short
-from triage.postmortem import Item, ItemState, Postmortem, Priority, State
+from triage.postmortem import Item, ItemState, Postmortem, Priority, State, day_of
 from triage.rulebook import Rulebook
 from triage.store import learned, queries, readings, standing
 
 if TYPE_CHECKING:
     from desk.views import Views
 
+VERSION_DIGITS: Final = 7
 Lines = Annotated[Text, Field(max_length=20_000, description="One a line.")]
 
 
 class PostmortemBody(CommandBody):
-    """What to write into a postmortem. What is left out stays as it is; an empty field clears it."""
+    """What to write into a postmortem. What is left out stays as it is; an empty field clears it.
 
+    What is reviewed or published is the last saved text; without any the one that the journal tells is saved first.
+    """
+
+    CLEARED: ClassVar[frozenset[str]] = frozenset({*FIELDS, *LISTS, "owner"})
     resolution: Annotated[Text | None, Field(max_length=4_000, description="How it ended.")] = None
     root_cause: Annotated[Text | None, Field(max_length=4_000, description="Why it happened.")] = None
     whys: Lines | None = None
@@ -43,8 +49,9 @@ class PostmortemBody(CommandBody):
 
 
 class ItemBody(CommandBody):
-    """An action item: a new one without `id`. `text` is what is to be done."""
+    """An action item: a new one without `id`. `text` is what is to be done; an empty `due` takes the date away."""
 
+    CLEARED: ClassVar[frozenset[str]] = frozenset({"due"})
     text: Annotated[Text, Field(max_length=LINE_MAX)] = ""
     id: Annotated[str | None, Field(max_length=20, description="Of the item that is changed.")] = None
     person: Annotated[Text | None, Field(max_length=200, description="Who does it.")] = None
@@ -101,7 +108,10 @@ class ItemShape(BaseModel):
 
 
 class PostmortemShape(BaseModel):
-    """A postmortem, without its text. `versions` counts saved texts; 0: the text is made from the journal."""
+    """A postmortem, without its text. `versions` counts saved texts; 0: the text is made from the journal.
+
+    `published_version` is the text that was published last; a later one is a draft until it is published too.
+    """
 
     incident: str
     title: str
@@ -115,6 +125,7 @@ class PostmortemShape(BaseModel):
     edited_by: str
     reviewed_by: str
     published_at: Time | None
+    published_version: int = 0
     items: list[ItemShape]
 
 
@@ -230,6 +241,7 @@ def _shape(key: str, one: Postmortem, now: Millis) -> PostmortemShape:
         edited_by=one.edited_by,
         reviewed_by=one.reviewed_by,
         published_at=None if one.published_at is None else showing.time_of(one.published_at),
+        published_version=one.published_version,
         items=[item_shape(key, each, now) for each in one.items],
     )
 
@@ -252,6 +264,20 @@ def item_shape(key: str, one: Item, now: Millis) -> ItemShape:
         ticket_url=one.ticket_url,
     )
 
+
+async def _with_text(office: Office, ref: str, _person: Person, _text: str, data: dict[str, str]) -> dict[str, str]:
+    """Return the text that the journal tells, where one is to be reviewed or published and nobody saved any."""
+    if not data.get("do") or data.get("document"):
+        return {}
+    client = office.desk.client
+    one = await queries.incident(client, ref)
+    found = await learned.postmortem(client, one)
+    if found.versions:
+        return {}
+    return {"document": await learned.made(client, one, found, office.rulebooks.of(await standing.rules(client)))}
+
+
+verbs.PREPARE[Verb.POSTMORTEM] = _with_text
 
 ROUTES: Final = (
     Route(
@@ -303,17 +329,33 @@ def add_views(app: web.Application, house: Views) -> None:
 
     async def one(request: web.Request, person: Person) -> web.Response:
         incident = await queries.incident(house.office.desk.client, request.match_info["id"])
-        return await _view(house, person, incident, request.query.get("write") == "yes")
+        writes, version = request.query.get("write") == "yes", request.query.get("version", "")
+        said = {"postmortem": "Written.", "item": "The item is kept."}.get(request.query.get("done", ""), "")
+        return await _view(house, person, incident, Shown(writes, version, said))
 
     app.router.add_get("/postmortems", house.signed_in(everything))
     app.router.add_get("/incidents/{id}/postmortem", house.signed_in(one))
 
 
-async def _view(house: Views, person: Person, one: Incident, writes: bool) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a postmortem: its text to be edited, another version of it, what was done just now."""
+
+    writes: bool = False
+    version: str = ""
+    said: str = ""
+
+
+async def _view(house: Views, person: Person, one: Incident, shown: Shown) -> web.Response:
     client = house.office.desk.client
     rulebook: Rulebook = house.office.rulebooks.of(await standing.rules(client))
     found = await learned.postmortem(client, one)
-    text = await learned.text(client, one, found, rulebook)
+    if shown.version == "0":
+        text = await learned.made(client, one, found, rulebook)
+    elif shown.version.isascii() and shown.version.isdigit() and len(shown.version) <= VERSION_DIGITS:
+        text = (await learned.version(client, one.key, int(shown.version))).text
+    else:
+        text = await learned.text(client, one, found, rulebook)
     now = house.office.desk.clock()
     return house.renderer.answer(
         "postmortem.html",
@@ -323,11 +365,13 @@ async def _view(house: Views, person: Person, one: Incident, writes: bool) -> we
         here=f"/incidents/{short(one.key)}",
         found=found,
         entries=found.items,
+        days={item.id: day_of(item.due) if item.due is not None else "" for item in found.items},
         shape=_shape(one.key, found, now),
         text=text,
         html=markdown.html(text, {}),
         measured=metrics.shown(one, await readings.of(client, one)),
-        writes=writes,
+        shown=shown,
+        versions=range(max(1, found.versions - VERSIONS_MAX + 1), found.versions + 1),
         people=sorted(rulebook.people),
         priorities=list(Priority),
         states=list(ItemState),

@@ -18,6 +18,10 @@ from triage.postmortem import Item, Postmortem, day_of
 
 LINES_MAX: Final = 300
 """How many lines of the timeline a postmortem shows; it says how many it leaves out."""
+TIMELINE_MAX: Final = 20_000
+"""How many characters the timeline has at most: notes may be long, and all of it must fit into one postmortem."""
+LISTED_MAX: Final = 4_000
+"""How many characters each list of lines of one kind has at most."""
 WHYS: Final = 5
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>#|~{}])")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -155,9 +159,7 @@ def _line(line: Line, zone: str) -> str:
 
 def _timeline(lines: Sequence[Line], zone: str) -> list[str]:
     shown = [line for line in lines if line.what not in _QUIET]
-    left = len(shown) - LINES_MAX
-    more = [f"- … {left} more lines are in the incident's timeline"] if left > 0 else []
-    return [*(_line(line, zone) for line in shown[:LINES_MAX]), *more] or ["Nothing is kept."]
+    return _fitting(shown, zone, TIMELINE_MAX) or ["Nothing is kept."]
 
 
 def _measured(measures: Measures | None, zone: str) -> list[str]:
@@ -171,7 +173,20 @@ def _measured(measures: Measures | None, zone: str) -> list[str]:
 
 
 def _listed(lines: Sequence[Line], kinds: frozenset[str], zone: str) -> list[str]:
-    return [_line(line, zone) for line in lines if line.what in kinds][:LINES_MAX]
+    return _fitting([line for line in lines if line.what in kinds], zone, LISTED_MAX)
+
+
+def _fitting(lines: Sequence[Line], zone: str, most: int) -> list[str]:
+    """Return the first lines that fit into `most` characters, and how many more there are."""
+    told: list[str] = []
+    for line in lines[:LINES_MAX]:
+        told.append(_line(line, zone))
+        most -= len(told[-1])
+        if most < 0 and len(told) > 1:
+            told.pop()
+            break
+    left = len(lines) - len(told)
+    return [*told, f"- … {left} more lines are in the incident's timeline"] if left else told
 
 
 def _seen_before(lines: Sequence[Line], zone: str) -> list[str]:

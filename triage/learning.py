@@ -69,33 +69,39 @@ def ended(scene: Scene, incident: Incident) -> None:
 
 def postmortem(scene: Scene, incident: Incident, command: Command) -> Answer:
     """Write into the postmortem: fields, its owner, a new text, or that it is reviewed or published."""
-    data, changed = command.data, False
+    data, changed = {name: value.replace("\r\n", "\n") for name, value in command.data.items()}, False
     fault = _fault(scene, command)
     if fault:
         return Answer(responding.REFUSED, fault)
     found = edit(scene, incident)
     for field, name in FIELDS.items():
-        if field in data:
-            setattr(incident, field, data[field].strip()[: responding.TEXT_MAX])
+        text = data.get(field, getattr(incident, field)).strip()[: responding.TEXT_MAX]
+        if text != getattr(incident, field):
+            setattr(incident, field, text)
             scene.line(incident, "postmortem", f"{name}: {getattr(incident, field) or 'nothing'}", by=command.by)
             changed = True
     for field, name in LISTS.items():
-        if field in data:
-            lines = [line.strip()[:LINE_MAX] for line in data[field].splitlines() if line.strip()]
-            setattr(found, field, tuple(lines[:LINES_MAX]))
-            scene.line(incident, "postmortem", f"{name}: {'; '.join(lines[:LINES_MAX]) or 'nothing'}", by=command.by)
+        lines = _lines(data[field]) if field in data else getattr(found, field)
+        if lines != getattr(found, field):
+            setattr(found, field, lines)
+            scene.line(incident, "postmortem", f"{name}: {'; '.join(lines) or 'nothing'}", by=command.by)
             changed = True
-    if "owner" in data:
+    if data.get("owner", found.owner) != found.owner:
         found.owner = data["owner"]
         scene.line(incident, "postmortem", f"{found.owner or 'nobody'} writes it", by=command.by)
     if data.get("document"):
-        changed = _save(scene, incident, found, command) or changed
+        changed = _save(scene, incident, found, data["document"], command.by) or changed
     if changed:
         found.edited_at, found.edited_by, found.reminded = scene.now, command.by, 0
         found.state = State.DRAFT if found.state is State.REVIEWED else found.state
     answer = _DO[data.get("do", "")](scene, incident, found, command)
     arm(scene, incident.key, found)
     return answer
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    lines = [line.strip()[:LINE_MAX] for line in text.splitlines() if line.strip()]
+    return tuple(lines[:LINES_MAX])
 
 
 def _fault(scene: Scene, command: Command) -> str:
@@ -111,17 +117,17 @@ def _fault(scene: Scene, command: Command) -> str:
     return responding.stranger(scene, owner) if owner not in ("", command.by) else ""
 
 
-def _save(scene: Scene, incident: Incident, found: Postmortem, command: Command) -> bool:
-    """Keep a text as a new version, unless it is the last one. Return whether it is new."""
-    text = command.data["document"]
+def _save(scene: Scene, incident: Incident, found: Postmortem, text: str, by: str) -> bool:
+    """Keep a text as a new version, which nobody has reviewed, unless it is the last one. Return whether it is new."""
     last: Version | None = scene.draft.get((VERSION, version_key(incident.key, found.versions)))
     if last is not None and last.text == text:
         return False
     found.versions += 1
-    scene.draft.put((VERSION, version_key(incident.key, found.versions)), Version(scene.now, command.by, text))
+    scene.draft.put((VERSION, version_key(incident.key, found.versions)), Version(scene.now, by, text))
     if found.versions > VERSIONS_MAX:
         scene.draft.put((VERSION, version_key(incident.key, found.versions - VERSIONS_MAX)), None)
-    scene.line(incident, "postmortem", f"version {found.versions} of its text", by=command.by)
+    scene.line(incident, "postmortem", f"version {found.versions} of its text", by=by)
+    found.state = State.DRAFT
     return True
 
 
@@ -151,6 +157,7 @@ def _publish(scene: Scene, incident: Incident, found: Postmortem, command: Comma
     if found.state is State.DRAFT and not command.confirm:
         return Answer(ASKS, "nobody has reviewed this text; publish it all the same?")
     found.state, found.published_at, found.published_by = State.PUBLISHED, scene.now, command.by
+    found.published_version = found.versions
     targets = scene.rulebook.learning.publish
     title = f"Postmortem: {incident.title}"
     for target in targets:

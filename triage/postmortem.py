@@ -71,6 +71,7 @@ class Postmortem(msgspec.Struct, array_like=True, gc=False):
 
     `due_at`: None where none is owed. `versions` counts the texts that people saved; without any the text is made from
     the journal. `reminded` counts reminders since it was last changed. `group` and `rule` are those of the incident.
+    `published_version` is the text that was published last, 0 where none was.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Postmortem(msgspec.Struct, array_like=True, gc=False):
     reminded: int = 0
     group: str = ""
     rule: str = ""
+    published_version: int = 0
 
 
 class Version(msgspec.Struct, array_like=True, gc=False):

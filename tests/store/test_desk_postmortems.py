@@ -52,6 +52,75 @@ async def test_a_postmortem_is_written_reviewed_and_published_with_plain_forms(r
         assert found["items"][0]["due"] == "2026-01-09T23:59:59.000Z"
 
 
+async def test_a_field_is_cleared_in_the_form_and_only_what_changed_is_noted(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        name = await over(here)
+        await here.sign_in()
+        at = f"/incidents/{name}/postmortem"
+        async with here.draining():
+            for fields in (
+                {
+                    "resolution": "rolled back",
+                    "root_cause": "a full disk",
+                    "whys": "a\r\nb",
+                    "well": "",
+                    "owner": "ada",
+                },
+                {"resolution": "rolled back", "root_cause": "", "whys": "a\nb", "well": "", "owner": ""},
+            ):
+                answer, text = await here.post(at, {"csrf": here.csrf, **fields})
+                assert answer.status == 303, text
+            for fields in ({"text": "Buy a disk", "due": "2026-01-09"}, {"due": ""}):
+                found = (await here.get("/items"))["items"]
+                known = {"id": found[0]["id"]} if found else {}
+                assert (await here.post(f"/incidents/{name}/item", {"csrf": here.csrf, **known, **fields}))[
+                    0
+                ].status == 303
+        found = await here.get(at)
+        assert (found["root_cause"], found["resolution"], found["whys"]) == ("", "rolled back", ["a", "b"])
+        assert (found["owner"], found["items"][0]["due"]) == ("", None)
+        lines = (await here.get(f"/incidents/{name}/timeline?limit=200"))["items"]
+        assert [line["text"] for line in lines if line["what"] == "postmortem"][::-1] == [
+            "how it ended: rolled back",
+            "root cause: a full disk",
+            "why: a; b",
+            "root cause: nothing",
+            "nobody writes it",
+        ]
+        _, text = await here.view(f"{at}?done=postmortem")
+        assert "Written." in text
+
+
+async def test_what_the_journal_tells_is_published_however_long_it_is_and_a_later_version_is_a_draft(
+    redis_url: str,
+) -> None:
+    async with town(redis_url) as here:
+        name = await over(here)
+        one = await queries.incident(here.client, name)
+        for number in range(60):
+            note = Command(Verb.NOTE, one.key, "ada", "api", f"{number} " + "ü|" * 900)
+            await here.desk.appender.append(note, here.clock())
+        await here.decide()
+        await here.sign_in()
+        at = f"/incidents/{name}/postmortem"
+        async with here.draining():
+            answer, text = await here.post(at, {"csrf": here.csrf, "do": "publish", "confirm": "yes"})
+            assert answer.status == 303, text
+            found = await here.get(at)
+            assert (found["state"], found["versions"], found["published_version"]) == ("published", 1, 1)
+            assert "more lines are in the incident's timeline" in found["markdown"]
+            long = "ü" * 50_000
+            answer, text = await here.post(at, {"csrf": here.csrf, "document": long})
+            assert answer.status == 303, text
+        found = await here.get(at)
+        assert (found["state"], found["versions"], found["published_version"]) == ("draft", 2, 1)
+        assert found["markdown"] == long
+        _, text = await here.view(f"{at}?version=1")
+        assert "<h1>Postmortem: checkout is down</h1>" in text
+        assert "version 1 is published" in text
+        assert (await here.view(f"{at}?version=7"))[0].status == 404
+
+
 async def test_what_is_overdue_is_listed_first(redis_url: str) -> None:
     async with town(redis_url) as here:
         name = await over(here)

@@ -37,8 +37,6 @@ def command(settings: Settings, incident: str, version: int | None, confirm: boo
     remote, path = Remote(settings), f"/api/v1/incidents/{incident}/postmortem"
     body = _body(asked)
     with explained():
-        if body.get("do") and "document" not in body and not remote.get(path).body["versions"]:
-            body["document"] = remote.get(path).body["markdown"]
         found = None if body else remote.get(path, {} if version is None else {"version": str(version)}).body
     if found is None:
         show_answer(incident, ask(settings, path, {**body, "confirm": confirm}), output)
