@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tocsin.cli.common import with_settings
@@ -25,9 +27,8 @@ def postmortems(settings: Settings, overdue: bool, output: str) -> None:
         show_json({"postmortems": found, "items": items})
         return
     for one in found:
-        due = f", {'overdue since' if one['overdue'] else 'due'} {one['due_at'][:10]}" if one["due_at"] else ""
         who = plain(one["owner"] or "nobody")
-        click.echo(f"{one['incident']}  {one['severity']}  {one['state']:<9}  {who}{due}  {plain(one['title'])}")
+        click.echo(f"{one['incident']}  {one['severity']}  {one['state']:<9}  {who}{_due(one)}  {plain(one['title'])}")
     for one in items:
         due = f", {'overdue since' if one['overdue'] else 'due'} {one['due'][:10]}" if one["due"] else ""
         who = plain(one["owner"] or "nobody")
@@ -37,3 +38,10 @@ def postmortems(settings: Settings, overdue: bool, output: str) -> None:
             click.echo(f"        tracker: {one['ticket']} {plain(one['ticket_url'])}".rstrip())
     if not found and not items:
         click.echo("Nothing is overdue." if overdue else "No postmortems and no open action items.")
+
+
+def _due(one: dict[str, Any]) -> str:
+    if one["published_at"]:
+        newer = "" if one["published_version"] == one["versions"] else f" (version {one['published_version']})"
+        return f", published on {one['published_at'][:10]}{newer}"
+    return f", {'overdue since' if one['overdue'] else 'due'} {one['due_at'][:10]}" if one["due_at"] else ""

@@ -105,7 +105,7 @@ def test_somebody_else_reviews_it_before_it_is_published() -> None:
     write(stage, document="# It was the other disk")
     assert of(stage).state is State.DRAFT
     write(stage, "ben", do="review")
-    assert write(stage, "eve", do="publish") == Answer("done", "published, to 1 places")
+    assert write(stage, "eve", do="publish") == Answer("done", "published, to 1 place")
     assert documents(stage) == [("document", "file:///wiki")]
     assert stage.delivered[-1][1].facts["text"] == "# It was the other disk"
 

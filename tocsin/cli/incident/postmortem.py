@@ -48,7 +48,8 @@ def command(settings: Settings, incident: str, version: int | None, confirm: boo
 
 def _body(asked: dict[str, Any]) -> dict[str, Any]:
     document: IO[str] | None = asked.pop("document")
-    found = {name: value for name, value in asked.items() if value}
+    # An empty text clears what was there; an option that was not given is None, or () where it may be given often.
+    found = {name: value for name, value in asked.items() if value not in (None, ())}
     for name in ("whys", "contributing", "well", "badly"):
         if name in found:
             found[name] = "\n".join(found[name])
