@@ -100,6 +100,13 @@ class ResolveBody(CommandBody):
     public: Annotated[Text, Field(max_length=2_000, description="What the status page says last.")] = ""
 
 
+class EndBody(ResolveBody):
+    """What is said together with the end: how it ended, why it happened, and the last words for the public."""
+
+    resolution: Annotated[Text, Field(max_length=TEXT_MAX, description="How it ended.")] = ""
+    root_cause: Annotated[Text, Field(max_length=TEXT_MAX, description="Why it happened.")] = ""
+
+
 class WhomBody(CommandBody):
     """Whom it is about: a person as oncall.yaml calls them."""
 

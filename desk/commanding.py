@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from desk import shapes, verbs
-from desk.asking import CommandBody, Text
+from desk.asking import CommandBody, EndBody, Text
 from desk.commands import TEXT_MAX
 from triage.commanding import IMPACT_MAX
 from triage.model import Phase, Role, Verb
@@ -15,8 +15,8 @@ from triage.rulebook.durations import parse_duration
 from triage.rulebook.quiet import parse_instant
 
 
-class PhaseBody(CommandBody):
-    """Into which phase; docs/incidents.md has the table of moves."""
+class PhaseBody(EndBody):
+    """Into which phase; docs/incidents.md has the table of moves. The other words are for resolving and closing."""
 
     to: Phase
 

@@ -241,16 +241,3 @@ def keeps(scene: Scene, incident: Incident) -> bool:
         return False
     begun = found.edited_at is not None and found.due_at is not None and found.published_at is None
     return begun or any(lessons.matters(one, scene.now) for one in found.items)
-
-
-def missing(scene: Scene, incident: Incident) -> list[str]:
-    """Return what is not there yet that closing asks for."""
-    found = of(scene, incident)
-    lacks = []
-    if not incident.resolution:
-        lacks.append("no resolution note")
-    if not incident.root_cause:
-        lacks.append("no root cause")
-    if found is not None and found.due_at is not None and found.published_at is None:
-        lacks.append("its postmortem is not published")
-    return lacks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import incidents, learning, publishing, responding
+from triage import closing, incidents, publishing, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, short
 from triage.scene import Scene
 
@@ -48,6 +48,8 @@ def move(scene: Scene, incident: Incident, command: Command) -> Answer:
         return Answer(DONE, f"it is {to} already")
     if (incident.phase, to) not in MOVES:
         return Answer(REFUSED, _no_way(incident, to))
+    if to not in (Phase.RESOLVED, Phase.CLOSED) and closing.given(command):
+        return Answer(REFUSED, "how it ended, and why it happened, is said when it is resolved or closed")
     return _TO[to](scene, incident, command)
 
 
@@ -116,11 +118,16 @@ def resolve(scene: Scene, incident: Incident, command: Command) -> Answer:
         questions.append(f"{alerts}; resolve all the same? Their repeats will not open it again.")
     if not last.strip() and publishing.owes_last_update(scene, incident):
         questions.append(f"The status page still shows it: without a last update it will say “{publishing.OVER}”")
+    open_ = closing.unverified(scene, incident)
+    if open_:
+        questions.append(f"{open_[:1].upper()}{open_[1:]}: resolve it before that?")
     if questions and not command.confirm:
         return Answer(ASKS, " ".join(questions))
+    closing.write_down(scene, incident, command)
     publishing.resolved(scene, incident, last)
     incident.resolution = incident.resolution or command.text[: responding.TEXT_MAX]
     still = f" while {incident.firing} still fired" if incident.firing else ""
+    still += f" ({open_})" if open_ else ""
     said = f": {command.text[: responding.TEXT_MAX]}" if command.text else ""
     incidents.resolve(scene, incident, f"resolved by {command.by}{still}{said}", command.by)
     return Answer(DONE, "resolved")
@@ -131,10 +138,17 @@ def _postmortem(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 
 def _close(scene: Scene, incident: Incident, command: Command) -> Answer:
-    """Close it for good. What closing asks for and is not there is asked about first."""
-    lacks = learning.missing(scene, incident)
+    """Close it for good. What closing asks for and is not there is asked about first, and left out with a reason."""
+    lacks, said = ", ".join(closing.missing(scene, incident, closing.given(command))), command.text.strip()
     if lacks and not command.confirm:
-        return Answer(ASKS, f"{', '.join(lacks)}; close incident {short(incident.key)} all the same?")
+        return Answer(ASKS, f"{lacks}; close incident {short(incident.key)} all the same, and say why?")
+    if lacks and not said:
+        return Answer(REFUSED, f"{lacks}: fill it in, or say why incident {short(incident.key)} is closed without")
+    closing.write_down(scene, incident, command)
+    publishing.last_words(scene, incident, command.data.get("public", ""))
+    if lacks:
+        why = said[: responding.TEXT_MAX]
+        scene.line(incident, "waived", f"closed all the same: {lacks}. Why: {why}", by=command.by)
     return _moved(scene, incident, command, Phase.CLOSED)
 
 

@@ -92,6 +92,16 @@ def resolved(scene: Scene, incident: Incident, text: str = "") -> None:
     scene.line(incident, "published", f"on the status page (resolved): {words}")
 
 
+def last_words(scene: Scene, incident: Incident, text: str) -> None:
+    """Let the status page say that it is over in words that were written for it; "" says nothing."""
+    known, words = of(scene, incident.key), text.strip()[:TEXT_MAX]
+    if known is None or not words:
+        return
+    update = PublicUpdate(scene.now, Standing.RESOLVED, known.effects, words)
+    _put(scene, incident.key, known, known.title, known.components, update, known.rule)
+    scene.line(incident, "published", f"on the status page (resolved): {words}")
+
+
 def opened_again(scene: Scene, incident: Incident) -> None:
     """An incident opens again. Whether the status page says so is for a person, whom the timeline reminds."""
     known = of(scene, incident.key)
@@ -121,12 +131,15 @@ def _put(
     updates = (*(known.updates if known is not None else ()), update)
     if len(updates) > UPDATES_MAX:
         updates = (updates[0], *updates[-UPDATES_MAX + 1 :])
+    over_at = scene.now if update.status is Standing.RESOLVED else None
+    if over_at is not None and known is not None and known.resolved_at is not None:
+        over_at = known.resolved_at  # it was over before these words
     publication = Publication(
         title=title,
         components=components,
         updates=updates,
         published_at=known.published_at if known is not None else scene.now,
-        resolved_at=scene.now if update.status is Standing.RESOLVED else None,
+        resolved_at=over_at,
         rule=rule,
     )
     scene.draft.put((PUBLICATION, key), publication)

@@ -126,3 +126,24 @@ async def test_a_recorded_report_can_be_declared(redis_url: str) -> None:
         status, found = await here.ask("POST", "/incidents", json={"severity": "P2", "report": other})
         assert status == 404
         assert "is no user's report" in found["detail"]
+
+
+async def test_closing_asks_in_the_desk_for_what_is_missing_and_takes_it_from_the_form(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        name = await opened(here)
+        await here.sign_in()
+        async with here.draining():
+            await here.post(f"/incidents/{name}/resolve", {"csrf": here.csrf, "confirm": "yes"})
+            to = {"csrf": here.csrf, "to": "closed"}
+            answer, text = await here.post(f"/incidents/{name}/phase", to)
+            assert (answer.status, "no resolution note, no root cause" in text) == (409, True)
+            for field in ("resolution", "root_cause", "text"):
+                assert f'name="{field}"' in text
+            assert 'name="public"' not in text  # it never was
+            answer, text = await here.post(f"/incidents/{name}/phase", {**to, "confirm": "yes", "resolution": "back"})
+            assert (answer.status, "or say why incident" in text) == (409, True)
+            filled = {**to, "confirm": "yes", "resolution": "rolled back", "root_cause": "a deploy", "text": "small"}
+            answer, _ = await here.post(f"/incidents/{name}/phase", filled)
+            assert answer.status == 303
+        one = await shown(here, name)
+        assert (one.phase, one.resolution, one.root_cause) == (Phase.CLOSED, "rolled back", "a deploy")

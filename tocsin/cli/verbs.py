@@ -45,8 +45,10 @@ def explained() -> Iterator[None]:
         raise Stop(plain_lines(str(error)), FAILED) from None
 
 
-def ask(settings: Settings, path: str, body: dict[str, Any]) -> Any:
+def ask(settings: Settings, path: str, body: dict[str, Any], why: str = "") -> Any:
     """POST to the API and return its answer; a question that it asks back is put to whoever sits at the terminal.
+
+    With `why` they are asked for a reason too, in that word, unless they gave one.
 
     Where nobody does, the question ends the command with exit code 1, and `--confirm` is the yes. Ends the command
     also on what `explained` does.
@@ -59,6 +61,8 @@ def ask(settings: Settings, path: str, body: dict[str, Any]) -> Any:
             return remote.post(path, body).body
         except Question as question:
             _put(plain_lines(str(question)))
+            if why and at_terminal() and not body.get("text"):
+                body = body | {"text": click.prompt(why, err=True)}
         return remote.post(path, body | {"confirm": True}).body
 
 
@@ -113,17 +117,19 @@ def show_answer(incident: str, answer: Any, output: str) -> None:
         click.echo(f"{incident}: {plain(str(answer['text']))}")
 
 
-def verb(path: str, help_: str, *given: Callable[[Any], Any], name: str | None = None, **fixed: str) -> click.Command:
+def verb(
+    path: str, help_: str, *given: Callable[[Any], Any], name: str | None = None, why: str = "", **fixed: str
+) -> click.Command:
     """Return the command that asks for a verb of one incident. `path` is its word in the API's address.
 
     `given` are click's arguments and options beside INCIDENT; each fills the field of the body that has its name, and
-    `fixed` fills others.
+    `fixed` fills others. `why` is for `ask`.
     """
 
     def command(settings: Settings, incident: str, message: str, confirm: bool, output: str, **more: Any) -> None:
         body = {"text": message, "confirm": confirm, **fixed}
         body |= {key: value for key, value in more.items() if value is not None}
-        show_answer(incident, ask(settings, f"/api/v1/incidents/{incident}/{path}", body), output)
+        show_answer(incident, ask(settings, f"/api/v1/incidents/{incident}/{path}", body, why), output)
 
     made: Callable[..., Any] = with_settings(CLIENT)(command)
     message = click.option("-m", "--message", default="", help="Why; it goes into the timeline.")

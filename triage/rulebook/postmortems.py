@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from pydantic import Field
@@ -37,6 +37,17 @@ class TrackerShape(Shape):
     address: Text = Field("", description="The ticket's address where the answer has only its key, as {answer}.")
 
 
+DEMANDS: Final = ("verification", "public", "resolution", "root_cause", "postmortem")
+"""What closing an incident can ask for; `triage.closing` says of each when it is missing."""
+DemandName = Literal["verification", "public", "resolution", "root_cause", "postmortem"]
+CLOSING: Final[dict[str, tuple[str, ...]]] = {
+    "P0": DEMANDS,
+    "P1": DEMANDS,
+    **dict.fromkeys(("P2", "P3", "P4"), ("verification", "public", "postmortem")),
+}
+"""What closing asks for where postmortems.yaml says nothing: of lesser ones only for what was begun."""
+
+
 class PostmortemsFile(Shape):
     """postmortems.yaml: which incidents owe a postmortem, by when, and where it and its action items go."""
 
@@ -47,6 +58,10 @@ class PostmortemsFile(Shape):
     publish: Texts = Field(default_factory=list, description="Contact methods (URLs) that get a published postmortem.")
     items: Texts = Field(default_factory=list, description="Contact methods (URLs) that get each action item.")
     tracker: TrackerShape | None = Field(None, description="Where each new action item becomes a ticket.")
+    closing: dict[str, list[DemandName]] = Field(
+        default_factory=dict,
+        description="Severity → what closing asks for: verification, public, resolution, root_cause, postmortem.",
+    )
     time_zone: Text = Field("UTC", description="Whose clock stands beside UTC in its timeline, like Europe/Berlin.")
 
 
@@ -63,13 +78,17 @@ class Tracker(msgspec.Struct, frozen=True):
 
 
 class Learning(msgspec.Struct, frozen=True):
-    """What postmortems.yaml says. `within`: severity → milliseconds after the end; targets with `${…}` unexpanded."""
+    """What postmortems.yaml says. `within`: severity → milliseconds after the end; targets with `${…}` unexpanded.
+
+    `closing`: severity → what closing an incident asks for.
+    """
 
     within: dict[str, Millis]
     publish: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     time_zone: str = "UTC"
     tracker: Tracker | None = None
+    closing: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(CLOSING))
 
 
 BUILT_IN: Final = Learning({"P0": 7 * DAY, "P1": 7 * DAY})
@@ -82,9 +101,10 @@ def compile_postmortems(parts: Iterable[Part], problems: list[Problem]) -> Learn
         shape = part.shape
         if not isinstance(shape, PostmortemsFile):
             continue
-        strange = sorted(set(shape.within) - set(_NAMES))
         hint = "there are P0 to P4"
-        problems += [_fault(part, ("within", name), f'"{name}" is no severity', hint, True) for name in strange]
+        for field in ("within", "closing"):
+            strange = sorted(set(getattr(shape, field)) - set(_NAMES))
+            problems += [_fault(part, (field, name), f'"{name}" is no severity', hint, True) for name in strange]
         for field in ("publish", "items"):
             _targets(part, field, getattr(shape, field), problems)
         try:
@@ -92,7 +112,10 @@ def compile_postmortems(parts: Iterable[Part], problems: list[Problem]) -> Learn
         except ValueError as error:
             problems.append(_fault(part, ("time_zone",), str(error)))
         tracker = _tracker(part, shape.tracker, problems) if shape.tracker is not None else None
-        found = Learning(dict(shape.within), tuple(shape.publish), tuple(shape.items), shape.time_zone, tracker)
+        closing = {**CLOSING, **{name: tuple(wanted) for name, wanted in shape.closing.items()}}
+        found = Learning(
+            dict(shape.within), tuple(shape.publish), tuple(shape.items), shape.time_zone, tracker, closing
+        )
     return found
 
 

@@ -77,6 +77,15 @@ def test_at_a_terminal_it_is_asked(
     assert ("k3m7qa: resolved" in result.stdout) == (code == 0)
 
 
+def test_at_a_terminal_a_move_is_asked_for_its_reason(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.cli.verbs.at_terminal", lambda: True)
+    url = f"http://127.0.0.1:{api.server_port}"
+    arguments = ["incident", "phase", "k3m7qa", "closed", "--url", url, "--admin.token", "x" * 32]
+    result = CliRunner().invoke(main, arguments, input="y\nfalse alarm\n")
+    assert result.exit_code == 0
+    assert [(body["confirm"], body["text"]) for body in api.bodies] == [(False, ""), (True, "false alarm")]
+
+
 def test_confirm_is_the_yes_to_it(api: Api) -> None:
     result = resolve(api, "--confirm")
     assert result.exit_code == 0

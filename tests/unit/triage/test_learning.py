@@ -166,7 +166,8 @@ def test_closing_asks_for_what_is_missing() -> None:
     stage = over()
     closed = {"to": "closed"}
     assert ask(stage, Verb.PHASE, data=closed).text == (
-        f"no root cause, its postmortem is not published; close incident {stage.incident.key[:6]} all the same?"
+        f"no root cause, its postmortem is not published; close incident {stage.incident.key[:6]} all the same, "
+        "and say why?"
     )
     write(stage, root_cause="a full disk", document="# It was the disk")
     write(stage, "ben", do="review")

@@ -10,4 +10,8 @@ command = verb(
     "phase",
     "Bring an incident into another phase: triaged, mitigating, monitoring, resolved, postmortem or closed.",
     click.argument("to"),
+    click.option("--resolution", help="How it ended; closing asks for it."),
+    click.option("--root-cause", help="Why it happened; closing asks for it."),
+    click.option("--public", help="The last words on the public status page."),
+    why="Why",
 )
