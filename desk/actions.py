@@ -8,10 +8,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, field_serializer, model_validator
 
 from desk import verbs
-from desk.api import Call, Route
+from desk.api import Call, Office, Route
 from desk.asking import CommandBody, Text
+from desk.people import Person
 from desk.shapes import Time
 from desk.showing import time_of
+from triage.actions import SHADOW
 from triage.model import Millis, Verb
 from triage.rulebook.actions import PARAMETERS_MAX, VALUE_MAX, Action
 from triage.run import Run
@@ -106,6 +108,14 @@ class RunPage(BaseModel):
     """The runs of an incident, newest first."""
 
     items: list[RunShape]
+
+
+async def _shadowed(office: Office, _ref: str, _person: Person, _text: str, _data: dict[str, str]) -> dict[str, str]:
+    """In shadow nothing is done to the outside: triage is told, and refuses."""
+    return {SHADOW: "yes"} if office.desk.settings.shadow else {}
+
+
+verbs.PREPARE[Verb.ACTION] = _shadowed
 
 
 async def list_actions(call: Call) -> BaseModel:

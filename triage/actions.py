@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from triage import changes, paging, telling
+from triage import changes, paging, phases, telling
 from triage.memory import ACTION
 from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Command, Incident, Millis, Severity, key_of, short
 from triage.responding import DONE, REFUSED
@@ -24,6 +24,8 @@ from triage.run import Call, Run, RunState
 from triage.scene import Scene
 
 ASKS: Final = "asks"
+SHADOW: Final = "shadow"
+"""In a command's data: whoever took it runs with --paging=shadow."""
 RUNS_MAX: Final = 100
 """How many runs one incident can have."""
 APART: Final[Millis] = MINUTE
@@ -58,6 +60,9 @@ def ask(scene: Scene, incident: Incident, command: Command) -> Answer:
     if command.data.get("dry_run"):
         scene.line(incident, "dry-run", f"{action.title} would be: {what}", by=command.by, minor=True)
         return Answer(DONE, f"nothing was sent; it would be: {what}")
+    if command.data.get(SHADOW):
+        text = f"paging is in shadow, so nothing is done outside either. {action.title} would be: {what}"
+        return Answer(REFUSED, text)
     if not command.confirm:
         return Answer(ASKS, f"{action.title}{_with(run.parameters)}: {what}. Run it now?")
     if len(incident.runs) >= RUNS_MAX:
@@ -67,6 +72,7 @@ def ask(scene: Scene, incident: Incident, command: Command) -> Answer:
     scene.draft.timer(f"run:{run_id}", scene.now + TAKEN_WITHIN)
     said = f": {command.text[:SHOWN_MAX]}" if command.text else ""
     scene.line(incident, "action", f"{command.by} runs {name}{_with(run.parameters)}{said}", by=command.by)
+    phases.works(scene, incident, command, f"{command.by} runs {name}")
     return Answer(DONE, f"{name} is run now; the timeline says what comes of it")
 
 
@@ -282,6 +288,8 @@ def _looked(scene: Scene, run: Run, body: Acted) -> None:
     if body.ok:
         run.helped = True
         _line(scene, run, f"{run.action} helped: {body.text}")
+        if scene.draft.incident(run.incident) is not None:
+            changes.passed(scene, scene.draft.edit_incident(run.incident), run.parameters.get("version", ""))
     elif scene.now + run.verify.every > run.verify_until:
         _not_helped(scene, run, body.text)
     else:

@@ -82,6 +82,25 @@ def _with(record: Record, happened: Happened, now: Millis) -> Record:
     return Record(items[-ITEMS_MAX:], _good_of(record, now) if len(items) > ITEMS_MAX else record.good)
 
 
+def passed(scene: Scene, incident: Incident, version: str = "") -> None:
+    """A verification of the incident's service passed: `version`, or else what runs now, has been found good.
+
+    What runs counts only if no incident began while it did: that one is over says nothing good of the version that it
+    began with, which may not even run any more.
+    """
+    service = incident.service
+    if not service or service not in _of(cast("Recorded | None", scene.draft.get(THE_RECORDED))):
+        return
+    record = record_of(scene.draft, service) or Record()
+    runs = running(record)
+    if not _has(record, version):
+        version = runs.version if runs is not None and runs.trouble_at is None else ""
+    if not version or all(one.verified for one in record.items if one.version == version):
+        return
+    scene.draft.put((CHANGED, service), _verified(record, version))
+    scene.line(incident, "verified", f"{service} {version} passed its verification: it is last known good now")
+
+
 def _has(record: Record, version: str) -> bool:
     return bool(version) and any(one.version == version for one in record.items)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from triage import closing, incidents, publishing, responding
 from triage.model import ENDED, Answer, Command, Incident, Phase, short
 from triage.scene import Scene
@@ -20,7 +22,7 @@ MOVES: Final[dict[tuple[Phase, Phase], str]] = {
     (_DETECTED, _MITIGATING): "you take it",
     (_DETECTED, _MONITORING): "once nothing fires",
     (_DETECTED, _RESOLVED): "asks while something fires",
-    (_TRIAGED, _MITIGATING): "nobody had it: you take it",
+    (_TRIAGED, _MITIGATING): "nobody had it: you take it",  # both also by running an action
     (_TRIAGED, _MONITORING): "once nothing fires",
     (_TRIAGED, _RESOLVED): "asks while something fires",
     (_MITIGATING, _TRIAGED): "what was tried did not help",
@@ -92,6 +94,12 @@ def _mitigating(scene: Scene, incident: Incident, command: Command) -> Answer:
     if incident.mitigating_at is None:
         incident.mitigating_at = scene.now
     return _moved(scene, incident, command, Phase.MITIGATING)
+
+
+def works(scene: Scene, incident: Incident, command: Command, why: str) -> None:
+    """Somebody does something against it: if nobody has begun to yet, it is being mitigated from now on."""
+    if (incident.phase, Phase.MITIGATING) in MOVES and incident.phase in (Phase.DETECTED, Phase.TRIAGED):
+        _mitigating(scene, incident, msgspec.structs.replace(command, text=why))
 
 
 def _monitoring(scene: Scene, incident: Incident, command: Command) -> Answer:

@@ -46,12 +46,18 @@ log = structlog.get_logger("act")
 
 
 class Actor:
-    """Makes the runs of one store. `lookup` finds secrets by name, `clock` returns milliseconds since the epoch."""
+    """Makes the runs of one store. `lookup` finds secrets by name, `clock` returns milliseconds since the epoch.
 
-    def __init__(self, client: redis.Redis, clock: Callable[[], Millis], lookup: Lookup) -> None:
+    `shadow`: no call is made, and each run says why not.
+    """
+
+    def __init__(
+        self, client: redis.Redis, clock: Callable[[], Millis], lookup: Lookup, *, shadow: bool = False
+    ) -> None:
         self._client = client
         self._clock = clock
         self._lookup = lookup
+        self._shadow = shadow
         self._busy: dict[str, threading.Thread] = {}
 
     def run(self, stopping: threading.Event) -> None:
@@ -108,6 +114,10 @@ class Actor:
             return
         if time.monotonic() - since > 2 * DECIDED_S:
             self._report(Acted(run.id, token, ActStep.ENDED, run.incident, text="not sent: the worker was held up"))
+            return
+        if self._shadow:
+            text = "not sent: this worker runs with --paging=shadow, which does nothing outside"
+            self._report(Acted(run.id, token, ActStep.ENDED, run.incident, text=text))
             return
         ended = self._ended(known, token)
         log.info("action run", run=run.id, action=run.action, ok=ended.ok, unsure=ended.unsure, took_ms=ended.took)

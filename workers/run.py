@@ -84,7 +84,7 @@ def deliver_process(
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace, shadow))
     Keeper(connect(url), clock, lookup, stopping).start()
     acting = threading.Thread(
-        target=Actor(connect(url), clock, lookup).run, args=(stopping,), name="actor", daemon=True
+        target=Actor(connect(url), clock, lookup, shadow=shadow).run, args=(stopping,), name="actor", daemon=True
     )
     acting.start()
     sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER

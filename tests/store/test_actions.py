@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +226,19 @@ async def test_the_command_line_asks_runs_and_lists(redis_url: str, tmp_path: Pa
         assert (await tocsin("mitigation", key, "hotfix", "--commit", "1f2e3d4", "--pr", "812"))[0] == 0
         found = await queries.timeline(one.here.client, (await one.incident()).key)
         assert "hotfix commit 1f2e3d4, pr 812" in [line.text for line in found.items]
+
+
+async def test_in_shadow_nothing_is_sent_whoever_is_asked(redis_url: str) -> None:
+    async with yard(redis_url) as one:
+        body = {"parameters": {"version": "v41"}, "confirm": True}
+        loud, one.here.desk.settings = one.here.desk.settings, replace(one.here.desk.settings, shadow=True)
+        status, refused = await one.ask(**body)
+        assert (status, "paging is in shadow" in refused["detail"]) == (409, True)
+        assert (await one.ask(**body, dry_run=True))[0] == 200
+        one.here.desk.settings = loud
+        assert (await one.ask(**body))[0] == 200
+        one.actor = Actor(connect(redis_url), one.here.clock, SECRETS.get, shadow=True)
+        await one.act()
+        [run] = await one.runs()
+        assert (run["state"], one.service.got) == ("failed", [])
+        assert "--paging=shadow" in run["output"]

@@ -8,8 +8,9 @@ import msgspec
 
 from tests.unit.triage.stage import FILES, Stage
 from triage.actions import APART, GRACE, TAKEN_WITHIN
+from triage.changes import last_known_good
 from triage.memory import ACTION
-from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Change, ChangesTold, Command, Verb
+from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Change, ChangesTold, Command, Phase, Verb
 from triage.run import Run, RunState
 
 ACTIONS = """
@@ -244,3 +245,71 @@ def test_a_run_is_kept_as_it_is() -> None:
     ask(made)
     (run,) = runs(made)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(run), type=Run) == run
+
+
+def test_in_shadow_it_is_refused_with_what_it_would_be_and_a_dry_run_shows_it() -> None:
+    made = stage()
+    for confirm in (True, False):
+        refused = ask(made, confirm=confirm, shadow="yes")
+        assert (refused.ending, runs(made)) == ("refused", [])
+        assert "in shadow" in refused.text
+        assert "POST https://deploy.example.org/shop/v41" in refused.text
+    assert "nothing was sent" in ask(made, shadow="yes", dry_run="yes").text
+    assert made.incident.phase is Phase.DETECTED
+
+
+def test_whoever_runs_one_has_it_and_mitigates_it() -> None:
+    made = stage()
+    ask(made, confirm=False)
+    assert made.incident.phase.value == "detected", "it was only asked back"
+    ask(made)
+    assert (made.incident.phase, made.incident.acked_by) == (Phase.MITIGATING, "ana")
+    assert "triaged → mitigating: ana runs rollback" in lines(made, "phase")
+    made.ends()
+    made.minutes(2)
+    ask(made, "restart", by="ben")
+    assert made.incident.phase.value == "monitoring", "what is over is not begun anew"
+
+
+def deployed(made: Stage, version: str) -> None:
+    made.append(ChangesTold("ci", [Change("shop", "deploy", "", version, made.now)]))
+
+
+def good(made: Stage) -> str:
+    found = last_known_good(made.memory, "shop", made.now)
+    return found.version if found is not None else ""
+
+
+def helps(made: Stage) -> None:
+    says(made, ActStep.STARTED)
+    says(made, ActStep.ENDED, text="HTTP 200")
+    made.minutes(1)
+    says(made, ActStep.LOOKED, text="HTTP 200")
+
+
+def test_what_runs_once_it_helped_has_passed_its_verification() -> None:
+    made = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    deployed(made, "v41")
+    deployed(made, "v42")
+    made.fires()
+    ask(made)
+    assert good(made) == ""
+    helps(made)
+    assert good(made) == "v41", "it was rolled back to, although nobody told of that"
+    assert lines(made, "verified") == ["shop v41 passed its verification: it is last known good now"]
+
+
+def test_a_version_under_which_the_incident_began_is_not_good_because_it_ended() -> None:
+    made = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    deployed(made, "v42")
+    made.fires()
+    ask(made)
+    helps(made)
+    assert (good(made), lines(made, "verified")) == ("", [])
+    hot = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    deployed(hot, "v42")
+    hot.fires()
+    ask(hot)
+    deployed(hot, "v43")
+    helps(hot)
+    assert good(hot) == "v43"
