@@ -24,6 +24,7 @@ from triage.heard import REPEATED
 from triage.memory import PLACE
 from triage.model import MINUTE, Incident, Millis, Place, Severity, Verb
 from triage.model.roles import GRANTS, Scope
+from triage.rulebook import meanings
 from triage.rulebook.durations import parse_duration
 from triage.status import Audience, Standing
 from triage.store import deeds, keys, queries, standing
@@ -157,6 +158,9 @@ async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, sai
         return await _answered_once(desk, incident, person, said, guides.in_chat(await _guide(desk, incident)))
     if name not in _READ and name != CHECKS_OFF:
         raise Refused(HELP)
+    if name == Verb.SEVERITY and rest.partition(" ")[0].upper() not in Severity.__members__:
+        meant = meanings.told(_rulebooks.of(await standing.rules(desk.client)).meanings)
+        raise Refused(f"say !severity P0 to P4 and why, like !severity P1 checkout is slow for everybody\n{meant}")
     asked = _READ[name](rest) if name in _READ else _checked_off(await _guide(desk, incident), rest)
     if not known or not person.may(Scope.RESPOND):
         await _note(desk, person, name, incident.key, 403)
@@ -204,8 +208,6 @@ def _checked_off(guide: guides.Guide, rest: str) -> Asked:
 
 def _severity(rest: str) -> Asked:
     to, _, why = rest.partition(" ")
-    if to.upper() not in Severity.__members__:
-        raise Refused("say !severity P0 to P4 and why, like !severity P1 checkout is slow for everybody")
     return Asked(Verb.SEVERITY, why.strip(), data={"to": to.upper()})
 
 

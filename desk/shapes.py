@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from triage.rulebook import meanings
+
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-SeverityName = Literal["P0", "P1", "P2", "P3", "P4"]
+SeverityName = Annotated[Literal["P0", "P1", "P2", "P3", "P4"], Field(description=meanings.told().replace("\n", "; "))]
+"""What each means stands in the API's document wherever one is chosen."""
 
 
 class AlertCounts(BaseModel):

@@ -46,10 +46,11 @@ _FORM: Final = """<h1>Report a problem</h1>
 <label for="severity">How bad is it?</label>
 <select id="severity" name="severity">
 <option value="">I cannot tell</option>
-<option value="critical">Nothing works, or data is lost</option>
-<option value="high">Something important does not work</option>
-<option value="medium">There is a way around it</option>
-<option value="low">It is a blemish</option>
+<option value="p0">P0: nothing works, or data is lost</option>
+<option value="p1">P1: something important does not work</option>
+<option value="p2">P2: it works badly, but there is a way around it</option>
+<option value="p3">P3: it is a blemish</option>
+<option value="p4">P4: nothing is wrong, I wish for something</option>
 </select>
 <label for="reporter">Who are you? <small>(optional, for questions)</small></label>
 <input id="reporter" name="reporter" maxlength="200" autocomplete="name">

@@ -133,6 +133,7 @@ async def test_commands_are_taken_from_those_who_may(here: Town, workspace: Slac
         ("!help", "Commands: !ack"),
         ("!explode", "Commands: !ack"),
         ("!severity high", "say !severity P0 to P4"),
+        ("!severity", "P0 critical: complete outage or data loss\n"),
         ("!note", "say !note and the text"),
         ("!update soon better", "one of investigating, identified, monitoring, resolved"),
         ("!update identified", "one of investigating, identified, monitoring, resolved"),

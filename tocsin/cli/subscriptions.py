@@ -9,6 +9,7 @@ import click
 
 from tocsin.cli.common import with_settings
 from tocsin.cli.listing import every, table
+from tocsin.cli.severities import TABLE
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
@@ -20,7 +21,15 @@ def _several(_context: click.Context, _parameter: click.Parameter, given: tuple[
     return [one.strip() for text in given for one in text.split(",") if one.strip()]
 
 
-@click.command()
+_HELP: Final = f"""Be told of status updates, by your own contact methods of oncall.yaml.
+
+An admin subscribes others: people of oncall.yaml by --name, stakeholders by --name and --contact.
+
+{TABLE}
+"""
+
+
+@click.command(help=_HELP)
 @click.option("--service", "services", multiple=True, callback=_several, help="Of this one only; several: a,b.")
 @click.option("--severity", "severities", multiple=True, callback=_several, help="Of these only, like P0,P1.")
 @click.option("--audience", type=click.Choice(["company", "public"]), default="company", show_default=True)
@@ -39,10 +48,6 @@ def subscribe(
     contacts: tuple[str, ...],
     output: str,
 ) -> None:
-    """Be told of status updates, by your own contact methods of oncall.yaml.
-
-    An admin subscribes others: people of oncall.yaml by --name, stakeholders by --name and --contact.
-    """
     from tocsin.remote import Remote
 
     body: dict[str, Any] = {"services": services, "severities": [one.upper() for one in severities]}

@@ -33,6 +33,11 @@ BUILT_IN: Final[dict[Severity, Meaning]] = {
 """What they mean where the operators' page does not say so."""
 
 
+def told(meanings: Mapping[Severity, Meaning] = BUILT_IN) -> str:
+    """Return what each severity means, one a line, for where it is chosen in words."""
+    return "\n".join(f"{severity.name} {meaning.text}" for severity, meaning in sorted(meanings.items()))
+
+
 def read(files: Mapping[str, str]) -> dict[Severity, Meaning]:
     """Return what the operators' page says: the first two columns after the name; else what is built in."""
     found = dict(BUILT_IN)

@@ -10,14 +10,22 @@ from html.parser import HTMLParser
 import pytest
 
 from ingest.adapters import load
+from ingest.form import _FORM
 from ingest.settings import DoorSettings
 from tests.unit.ingest.doors import NOW, Shelf, opened
-from triage.model import DeadLetter, Events, Kind
+from triage.model import DeadLetter, Events, Kind, Severity
 from triage.rulebook.types import Source
+from triage.rulebook.words import BUILT_IN
 
 FIELDS = {"title": "Checkout <b>hangs</b>", "description": "since noon", "service": "checkout", "severity": "high"}
 AWAY = DoorSettings(listen_host="0.0.0.0")
 REPORT = Source(name="report", adapter="report")
+
+
+def test_what_the_form_offers_is_the_scale_of_p0_to_p4() -> None:
+    offered = re.findall(r'<option value="(p\d)">(P\d): ', _FORM)
+    assert offered == [(severity.name.lower(), severity.name) for severity in Severity]
+    assert [BUILT_IN[value] for value, _ in offered] == list(Severity)
 
 
 class Inputs(HTMLParser):

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from tocsin.cli import COMMANDS, main
 from tocsin.rules import offer
+from triage.model import Severity
+from triage.rulebook.meanings import told
 
 HEAVY = ("aiohttp", "redis", "rq", "apprise", "pydantic", "structlog", "rich", "msgspec", "jinja2", "yaml")
 
@@ -36,6 +38,12 @@ def test_the_overview_says_of_each_command_what_it_says_of_itself(name: str) -> 
     assert command.help is not None
     first = " ".join(command.help.split("\n\n")[0].split())
     assert first.startswith(COMMANDS[name][1].rstrip("."))
+
+
+@pytest.mark.parametrize("command", [["incident", "severity"], ["incident", "declare"], ["status", "subscribe"]])
+def test_where_a_severity_is_chosen_the_help_says_what_each_means(command: list[str]) -> None:
+    lines = CliRunner().invoke(main, [*command, "--help"]).output.splitlines()
+    assert [line.strip() for line in lines if line.strip()[:2] in Severity.__members__] == told().splitlines()
 
 
 def test_a_bad_setting_ends_with_one_sentence_and_code_2() -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from tocsin.cli.common import with_settings
+from tocsin.cli.severities import OWN_WORDS, TABLE
 from tocsin.cli.verbs import CONFIRM, JSON, OUTPUT, ask, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
+_HELP: Final = f"""Declare an incident that no alert has opened. It pages by the policy of its service, but never you.
 
-@click.command("declare")
+{TABLE}
+
+{OWN_WORDS}
+"""
+
+
+@click.command("declare", help=_HELP)
 @click.argument("title", required=False, default="")
 @click.option("-s", "--severity", required=True, type=click.Choice(["P0", "P1", "P2", "P3", "P4"]), help="How severe.")
 @click.option("--service", default="", help="Which service; by it the rules find whom to page.")
@@ -23,11 +31,6 @@ from tocsin.settings import CLIENT, Settings
 @OUTPUT
 @with_settings(CLIENT)
 def command(settings: Settings, output: str, **asked: Any) -> None:
-    """Declare an incident that no alert has opened. It pages by the policy of its service, but never you.
-
-    P0 critical: complete outage or data loss. P1 high: a major feature is broken, revenue suffers. P2 medium: degraded,
-    a workaround exists. P3 low: minor or cosmetic. P4: informational.
-    """
     answer = ask(settings, "/api/v1/incidents", asked)
     if output == JSON:
         show_json(answer)
