@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from triage import learning, publishing
+from triage import learning, publishing, verifying
 from triage.memory import ACTION
 from triage.model import Command, Incident
 from triage.responding import TEXT_MAX
@@ -80,8 +80,8 @@ def missing(scene: Scene, incident: Incident, given: Mapping[str, str]) -> list[
 
 
 def unverified(scene: Scene, incident: Incident) -> str:
-    """Return which action is still to be verified, in words, or ""."""
-    return _verification(scene, incident, {})
+    """Return what is still to be verified, or fails to be, in words, or ""."""
+    return verifying.missing(scene, incident) or _verification(scene, incident, {})
 
 
 def given(command: Command) -> dict[str, str]:

@@ -20,6 +20,7 @@ from triage import (
     drills,
     heartbeats,
     importing,
+    incidents,
     ledger,
     metrics,
     overrides,
@@ -66,6 +67,7 @@ from triage.memory import (
     THE_SILENCES,
     THE_SUBSCRIPTIONS,
     TRAY,
+    VERIFYING,
     WAITING,
     Changes,
     Draft,
@@ -103,6 +105,7 @@ from triage.model import (
     Status,
     SubscriptionAsked,
     Tick,
+    Verified,
 )
 from triage.quiet import service_gate
 from triage.roster import Roster
@@ -172,6 +175,8 @@ def decide(
         draft.changes.answers[entry.id] = _guarded_answer(scene, "drill", lambda inner: drills.obey(inner, body))
     elif isinstance(body, SubscriptionAsked):
         draft.changes.answers[entry.id] = _guarded_answer(scene, "subscribe", lambda one: subscriptions.obey(one, body))
+    elif isinstance(body, Verified):
+        _guarded(scene, "a verification", lambda inner: incidents.verified(inner, body))
     elif isinstance(body, Measured):
         _guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
     else:
@@ -231,6 +236,9 @@ def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
         yield (CALENDAR, body.schedule)
     elif isinstance(body, Acted):
         yield (ACTION, body.run)
+        yield (INCIDENT, body.incident)
+    elif isinstance(body, Verified):
+        yield (VERIFYING, body.incident)
         yield (INCIDENT, body.incident)
     elif isinstance(body, Measured):
         yield (METRICS, body.incident)
@@ -292,7 +300,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == INCIDENT:
         yield from ahead.of_storms(due, memory)
         yield from ahead.of_tray(due, memory)
-    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS):
+    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS, VERIFYING):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}

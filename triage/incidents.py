@@ -20,6 +20,7 @@ from triage import (
     recalling,
     rooms,
     telling,
+    verifying,
 )
 from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
@@ -34,6 +35,7 @@ from triage.model import (
     Phase,
     Reason,
     Severity,
+    Verified,
     key_of,
     short,
 )
@@ -274,6 +276,7 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
         scene.draft.timer(f"after:{incident.key}", scene.now)
     publishing.opened_again(scene, incident)
     metrics.moved(scene, incident)
+    verifying.end(scene, incident.key)
     paging.begin(scene, incident, wait)
     quiet.incident_changed(scene, incident)
 
@@ -324,17 +327,34 @@ def all_clear(scene: Scene, incident: Incident, why: str, by: str = "") -> None:
     if incident.phase is Phase.MONITORING or incident.phase in ENDED:
         return
     settle = scene.rulebook.defaults.settle.get(incident.severity.name, 0)
-    if settle <= 0:
+    verified_first = verifying.begin(scene, incident)
+    if settle <= 0 and not verified_first:
         resolve(scene, incident, f"{why}; {incident.severity} settles at once", by)
         return
     paging.stop(scene, incident)
     incident.phase = Phase.MONITORING
     incident.monitoring_at = incident.changed_at = scene.now
     quiet.incident_changed(scene, incident)
-    scene.line(incident, "all-clear", f"{why}; monitoring for {settle // 60_000} min", by=by)
+    how_long = f"for {settle // 60_000} min" if settle > 0 else "until it is verified"
+    scene.line(incident, "all-clear", f"{why}; monitoring {how_long}", by=by)
     scene.draft.timer(f"settle:{incident.key}", scene.now + settle)
     metrics.moved(scene, incident)
     telling.tell(scene, incident, "all-clear", f"All clear: {incident.title}", f"{why[:1].upper()}{why[1:]}.")
+
+
+def settle(scene: Scene, incident: Incident) -> None:
+    """The timer `settle:<incident>` is due: it ends, unless something that is named for it must be seen first."""
+    if incident.phase is Phase.MONITORING and verifying.may_end(scene, incident):
+        resolve(scene, incident, "quiet for its settle time", "")
+
+
+def verified(scene: Scene, body: Verified) -> None:
+    """A worker looked whether an incident is well again. When it is, and its settle time is over, it ends."""
+    if scene.draft.incident(body.incident) is None:
+        return
+    incident = scene.draft.edit_incident(body.incident)
+    if incident.key == body.incident and verifying.take(scene, incident, body):
+        resolve(scene, incident, "quiet for its settle time, and verified", "")
 
 
 def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
@@ -352,6 +372,7 @@ def resolve(scene: Scene, incident: Incident, why: str, by: str) -> None:
         scene.draft.timer(f"after:{incident.key}", None)
     scene.line(incident, "resolved", why, by=by)
     metrics.moved(scene, incident)
+    verifying.end(scene, incident.key)
     figures.ended(scene, incident)
     learning.ended(scene, incident)
     if not was_clear:
@@ -377,6 +398,7 @@ def forget(scene: Scene, incident: Incident) -> None:
         scene.draft.put((UPDATES, key), None)
         rooms.forget(scene, known)
         metrics.forget(scene, key)
+        verifying.end(scene, key)
 
 
 def still_firing(alert: Alert | None) -> bool:

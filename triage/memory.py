@@ -45,6 +45,7 @@ from triage.storm import Budget, Storm
 from triage.subscription import Subscriptions
 from triage.tally import Tally
 from triage.tray import Tray
+from triage.verification import Verifying
 
 ALERT: Final = "alert"
 DETAILS: Final = "details"
@@ -82,6 +83,7 @@ VERSION: Final = "version"
 PAST: Final = "past"
 LESSONS: Final = "lessons"
 METRICS: Final = "metrics"
+VERIFYING: Final = "verifying"
 META: Final = "meta"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
@@ -123,6 +125,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     PAST: Past,
     LESSONS: Lessons,
     METRICS: Measures,
+    VERIFYING: Verifying,
     META: Meta,
     LEDGER: Ledger,
     RULES: Rules,

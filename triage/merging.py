@@ -27,6 +27,7 @@ from triage import (
     recalling,
     responding,
     telling,
+    verifying,
 )
 from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
@@ -61,6 +62,7 @@ ON_MERGE: Final[tuple[OnMerge, ...]] = (
     flapping.hand_over,
     learning.hand_over,
     metrics.hand_over,
+    verifying.hand_over,
     promise.hand_over,
     recalling.hand_over,
 )

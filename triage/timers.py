@@ -25,6 +25,7 @@ from triage import (
     silences,
     storms,
     telling,
+    verifying,
 )
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import DAY, ENDED, Alert, AlertState, Details, Incident, Millis, Phase
@@ -136,10 +137,11 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "after": raises.fire,
     "storm": _storm,
     "promise": promise.fire,
-    "settle": _settle,
+    "settle": incidents.settle,
     "forget": _forget,
     "learn": learning.remind,
     "measure": metrics.fire,
+    "verifying": verifying.fire,
 }
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,

@@ -6,15 +6,11 @@ that leaves a run that nobody begins again: its timer makes it `unknown`, and pe
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import secrets as random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Final
 
 import redis
 import structlog
@@ -26,6 +22,7 @@ from workers import outbound
 from workers.channels import webhook
 from workers.outbound import Answer
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
+from workers.verifying import clean, look
 
 EVERY_S: Final = 0.5
 """How often it is looked for runs that want a worker, in seconds."""
@@ -33,14 +30,8 @@ AT_ONCE: Final = 8
 """How many runs one process makes at once."""
 DECIDED_S: Final = 10.0
 """How long to wait until `started` is decided, in seconds. After that the call is not made."""
-LOOK_S: Final = 10.0
-"""How long one look at whether it helped may take, in seconds."""
 REPORT_S: Final = 60.0
 """How long it is tried to report how a run ended, in seconds."""
-OUTPUT_MAX: Final = 2_000
-ANSWER_MAX: Final = 64 * 1024
-"""How much of what Prometheus answers is read, in bytes."""
-_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 _GATEWAY: Final = frozenset({502, 504})
 log = structlog.get_logger("act")
 
@@ -177,7 +168,7 @@ def make(run: Run, lookup: Lookup) -> tuple[bool, bool, str]:
         return False, False, f"not sent: {fault}"
     answer = outbound.call(call.method, url, call.body, headers, run.timeout / 1_000)
     if isinstance(answer, Answer):
-        said = _clean(answer.body, hidden)
+        said = clean(answer.body, hidden)
         text = f"HTTP {answer.status}{': ' if said else ''}{said}"
         return 200 <= answer.status < 300, answer.status in _GATEWAY, text
     reason = scrub(answer.reason, hidden)
@@ -188,40 +179,4 @@ def make(run: Run, lookup: Lookup) -> tuple[bool, bool, str]:
 
 def helped(run: Run, lookup: Lookup) -> tuple[bool, str]:
     """Look whether a run helped. Return whether it did, and what was seen."""
-    verify = run.verify
-    if verify is None:
-        return False, "nothing says how to see it"
-    try:
-        address, hidden = expand(verify.url, lookup)
-    except UnsetSecret as unset:
-        return False, f"the secret {unset.name} is not set where workers run"
-    if verify.query:
-        address = f"{address.rstrip('/')}/api/v1/query?{urlencode({'query': verify.query})}"
-    answer = outbound.call("GET", address, b"", {"Accept": "application/json"}, LOOK_S, ANSWER_MAX)
-    if not isinstance(answer, Answer):
-        return False, scrub(answer.reason, hidden)[:OUTPUT_MAX]
-    if not verify.query:
-        return 200 <= answer.status < 300, f"HTTP {answer.status}"
-    if answer.status != 200:
-        return False, f"Prometheus answers HTTP {answer.status}: {_clean(answer.body, hidden)}"[:OUTPUT_MAX]
-    return judged(answer.body, verify.query)
-
-
-def judged(body: bytes, query: str) -> tuple[bool, str]:
-    """Return whether a PromQL result says yes: a vector with something in it, or a scalar that is not 0."""
-    try:
-        data: Any = json.loads(body)["data"]
-        kind, result = data["resultType"], data["result"]
-        if kind == "scalar":
-            value = float(result[1])
-            return value != 0 and not math.isnan(value), f"{query} is {result[1]}"
-        if kind == "vector":
-            first = f", the first {result[0]['value'][1]}" if result else ""
-            return bool(result), f"{query} has {len(result)} results{first}"
-    except (ValueError, KeyError, IndexError, TypeError):
-        return False, "Prometheus answered what cannot be read (more than 64 KiB?)"
-    return False, f"{query} gives a {str(kind)[:20]}: write one that gives a vector or a scalar"
-
-
-def _clean(body: bytes, hidden: tuple[str, ...]) -> str:
-    return scrub(_CONTROL.sub(" ", body.decode("utf-8", "replace")), hidden).strip()[:OUTPUT_MAX]
+    return (False, "nothing says how to see it") if run.verify is None else look(run.verify, lookup)

@@ -38,6 +38,7 @@ from triage.model.entries import (
     SubscriptionAsked,
     Tick,
     Verb,
+    Verified,
 )
 from triage.model.identity import clean_text, fingerprint_of, fingerprint_of_labels, key_of, rules_digest, short
 from triage.model.kept import (
@@ -124,6 +125,7 @@ __all__ = [
     "Thread",
     "Tick",
     "Verb",
+    "Verified",
     "clean_text",
     "fingerprint_of",
     "fingerprint_of_labels",

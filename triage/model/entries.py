@@ -58,6 +58,7 @@ class EntryKind(enum.StrEnum):
     DRILL = "drill"
     SUBSCRIPTION = "subscription"
     MEASURED = "measured"
+    VERIFIED = "verified"
 
 
 class Events(msgspec.Struct, array_like=True, gc=False):
@@ -393,6 +394,16 @@ class Measured(msgspec.Struct, array_like=True, gc=False):
     fault: str = ""
 
 
+class Verified(msgspec.Struct, array_like=True, gc=False):
+    """A worker has looked whether an incident is well again, as was asked at `asked` (ms): for each check whether it
+    passes, and what was seen, without secrets.
+    """
+
+    incident: str
+    asked: Millis
+    results: tuple[tuple[bool, str], ...]
+
+
 Body: TypeAlias = (
     Events
     | Command
@@ -409,6 +420,7 @@ Body: TypeAlias = (
     | DrillAsked
     | SubscriptionAsked
     | Measured
+    | Verified
 )
 
 

@@ -39,6 +39,7 @@ from triage.rulebook.types import (
     Service,
     Source,
     Verdict,
+    Verification,
 )
 from triage.rulebook.updates import UpdateRules
 
@@ -95,6 +96,7 @@ class _Ruling(msgspec.Struct, frozen=True):
     during: str
     heartbeat: str
     metrics: Measure | None
+    verify: tuple[Verification, ...]
 
 
 class Rulebook:
@@ -156,6 +158,7 @@ class Rulebook:
         self.status = status
         self.learning = learning
         self.metrics = metrics
+        self.verifies = any(rule.verify for rule in rules) or any(one.verify for one in services.values())
         self._watched = watched_names(rules)
         self._index = Index(rules)
         self._memo = _Memo(MEMO_MAX)
@@ -265,6 +268,7 @@ class Rulebook:
             unknown_policy=unknown,
             heartbeat=ruling.heartbeat,
             metrics=ruling.metrics,
+            verify=ruling.verify,
         )
 
     def _ruling(self, found: Found) -> _Ruling:
@@ -282,6 +286,7 @@ class Rulebook:
             during=found["during"].during if "during" in found else "",
             heartbeat=found["heartbeat"].name if "heartbeat" in found else "",
             metrics=found["metrics"].metrics if "metrics" in found else None,
+            verify=found["verify"].verify if "verify" in found else (),
         )
 
     def heartbeat_of(self, source: str, event: Event) -> str:

@@ -52,7 +52,7 @@ class Calls:
             elif "${" not in value and secrets.tells(name):
                 self.fault(part, where, "a literal secret stands here", secrets.REMEDY)
 
-    def address(self, part: Part, place: Path, url: str, known: set[str]) -> None:
+    def address(self, part: Part, place: Path, url: str, known: set[str] | None) -> None:
         """Check an address; `known` are the names that may stand in its path or query."""
         try:
             parts = urlsplit(HOLE.sub("x", url))
@@ -71,13 +71,13 @@ class Calls:
             self.fault(part, place, fault, secrets.REMEDY if "literal" in fault else "")
         self.holes(part, place, url, known)
 
-    def holes(self, part: Part, place: Path, text: str, known: set[str]) -> None:
-        """Check that every `{name}` means something."""
+    def holes(self, part: Part, place: Path, text: str, known: set[str] | None) -> None:
+        """Check that every `{name}` means something; None: it is a label of the alert, whatever its name."""
         for name in holes(text):
-            if name not in known:
+            if known is not None and name not in known:
                 self.fault(part, place, f"nothing is called {{{name}}}", f"there are {', '.join(sorted(known))}")
 
-    def verification(self, part: Part, place: Path, shape: VerifyShape, known: set[str]) -> Verification | None:
+    def verification(self, part: Part, place: Path, shape: VerifyShape, known: set[str] | None) -> Verification | None:
         """Return how to see whether all is well, or None for what cannot be used."""
         if bool(shape.query) is bool(shape.http) or bool(shape.query) is not bool(shape.prometheus):
             self.fault(part, place, "give either prometheus and query, or http")

@@ -13,6 +13,7 @@ from jmespath.exceptions import JMESPathError
 from triage.model import Severity
 from triage.model.roles import Role
 from triage.rulebook import contacts, secrets, shapes
+from triage.rulebook.calls import Calls
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rotations import Rotations, check_names
@@ -27,6 +28,7 @@ from triage.rulebook.types import (
     Service,
     Source,
     Step,
+    Verification,
 )
 from triage.rulebook.yaml import Path
 
@@ -149,7 +151,13 @@ class _Compiler:
                 service.status_component,
                 service.repository,
                 Measure(service.metrics.query, service.metrics.prometheus) if service.metrics is not None else None,
+                self._verify(part, (*place, "verify"), service.verify),
             )
+
+    def _verify(self, part: Part, place: Path, given: list[shapes.VerifyShape]) -> tuple[Verification, ...]:
+        calls = Calls(self.problems)
+        found = (calls.verification(part, (*place, i), one, None) for i, one in enumerate(given))
+        return tuple(one for one in found if one is not None)
 
     # ------------------------------------------------------------------------------------------------------- sources
 

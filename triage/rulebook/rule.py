@@ -12,7 +12,7 @@ import msgspec
 
 from triage.model import Millis, Severity
 from triage.rulebook.matcher import Matcher
-from triage.rulebook.types import Measure, Raise
+from triage.rulebook.types import Measure, Raise, Verification
 
 _HOLE: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -73,6 +73,7 @@ class Rule(msgspec.Struct, frozen=True):
     raises: tuple[Raise, ...] = ()
     during: str = ""
     metrics: Measure | None = None
+    verify: tuple[Verification, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether all matchers hold."""

@@ -9,13 +9,14 @@ import msgspec
 
 from triage.model import Millis, Severity
 from triage.rulebook import intervals, shapes, words
+from triage.rulebook.calls import Calls
 from triage.rulebook.intervals import Piece
 from triage.rulebook.matcher import Matcher, MatcherError, parse_matchers
 from triage.rulebook.pieces import read_piece
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rule import Rule, Template, read_template
-from triage.rulebook.types import FIELDS, Defaults, Measure, Raise
+from triage.rulebook.types import FIELDS, Defaults, Measure, Raise, Verification
 from triage.rulebook.yaml import Path
 
 MAX_GROUP_BY: Final = 20
@@ -112,6 +113,7 @@ class _Compiler:
             wait=shape.wait or 0,
             raises=tuple(self._raise((*place, "raise", i), clause) for i, clause in enumerate(shape.raise_ or ())),
             during=self._during((*place, "during"), shape.during),
+            verify=self._verify((*place, "verify"), shape.verify),
             metrics=Measure(shape.metrics.query, shape.metrics.prometheus) if shape.metrics is not None else None,
         )
 
@@ -141,6 +143,11 @@ class _Compiler:
         if names and len(set(names)) != len(names):
             self.fault(place, "group_by names a label twice")
         return tuple(names or ())
+
+    def _verify(self, place: Path, given: list[shapes.VerifyShape] | None) -> tuple[Verification, ...]:
+        calls = Calls(self.problems)
+        found = (calls.verification(self.part, (*place, i), one, None) for i, one in enumerate(given or ()))
+        return tuple(one for one in found if one is not None)
 
     def _raise(self, place: Path, clause: shapes.RaiseShape) -> Raise:
         reasons = [name for name in ("after", "firing", "times") if getattr(clause, name) is not None]

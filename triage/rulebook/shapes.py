@@ -198,6 +198,7 @@ class RuleShape(Shape):
     outcome: Literal["drop"] | None = Field(None, description="drop: forget the event, and count it.")
     heartbeat: HeartbeatShape | None = Field(None, description="Its absence is the alert.")
     metrics: MetricsShape | None = Field(None, description="What is drawn, instead of the alert's own expression.")
+    verify: list[VerifyShape] | None = Field(None, description="What must hold before its incident resolves by itself.")
 
 
 class DefaultsShape(Shape):
@@ -385,6 +386,9 @@ class ServiceShape(Shape):
     status_component: Text = Field("", description="Its name on the status page.")
     repository: Text = Field("", description="Where its code is, like shop/web: whose deploys are its changes.")
     metrics: MetricsShape | None = Field(None, description="What is drawn where neither rule nor alert say.")
+    verify: list[VerifyShape] = Field(
+        default_factory=list, description="What must hold before its incidents resolve by themselves."
+    )
 
 
 class ServicesFile(Shape):

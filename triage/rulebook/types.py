@@ -26,6 +26,7 @@ FIELDS: Final = (
     "outcome",
     "heartbeat",
     "metrics",
+    "verify",
 )
 """What a severity rule can decide. For each, the first matching rule that names it wins."""
 
@@ -68,7 +69,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
     `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "". `heartbeat`
     names the rule by which this is a beat and no alert, or "". `metrics` is what a rule has
-    drawn, `{label}` not filled in.
+    drawn, and `verify` what must hold before the incident resolves by itself, `{label}` not filled in.
     """
 
     severity: Severity
@@ -85,6 +86,7 @@ class Verdict(msgspec.Struct, frozen=True):
     unknown_policy: str = ""
     heartbeat: str = ""
     metrics: Measure | None = None
+    verify: tuple[Verification, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -281,6 +283,7 @@ class Service(msgspec.Struct, frozen=True):
     status_component: str = ""
     repository: str = ""
     metrics: Measure | None = None
+    verify: tuple[Verification, ...] = ()
 
 
 class Defaults(msgspec.Struct, frozen=True):

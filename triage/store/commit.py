@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import redis
 
 from triage.measured import Measures
-from triage.memory import ACTION, EFFECT, INCIDENT, METRICS, Changes
+from triage.memory import ACTION, EFFECT, INCIDENT, METRICS, VERIFYING, Changes
 from triage.model import ENDED, Effect, Incident, Millis
 from triage.run import Run
 from triage.store import keys
@@ -159,11 +159,12 @@ def _write_indexes(pipe: Any, changes: Changes) -> None:
     _index_effects(pipe, changed[EFFECT])
     _index_wanted(pipe, keys.ACTS, changed[ACTION], _run_since)
     _index_wanted(pipe, keys.READINGS, changed[METRICS], _reading_since)
+    _index_wanted(pipe, keys.VERIFICATIONS, changed[VERIFYING], lambda verifying: verifying.wanted)
 
 
 def _changed(changes: Changes) -> dict[str, dict[str, Any]]:
     """Return what changed of the families that have an index: incidents, effects, and what wants a worker."""
-    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}, ACTION: {}, METRICS: {}}
+    found: dict[str, dict[str, Any]] = {INCIDENT: {}, EFFECT: {}, ACTION: {}, METRICS: {}, VERIFYING: {}}
     for (family, name), value in changes.puts.items():
         if family in found:
             found[family][name] = value

@@ -28,6 +28,7 @@ from triage.model import (
     SilenceAsked,
     SubscriptionAsked,
     Tick,
+    Verified,
     fingerprint_of,
 )
 from triage.store import keys
@@ -48,6 +49,7 @@ _KINDS: Final[dict[type[Any], EntryKind]] = {
     DrillAsked: EntryKind.DRILL,
     SubscriptionAsked: EntryKind.SUBSCRIPTION,
     Measured: EntryKind.MEASURED,
+    Verified: EntryKind.VERIFIED,
 }
 UNREADABLE_MAX: Final = 262_144
 """How much of an unreadable entry goes to the dead letters, in bytes."""

@@ -22,6 +22,7 @@ TIMERS: Final = PREFIX + "timers"
 DUE: Final = PREFIX + "due"
 ACTS: Final = PREFIX + "acts"
 READINGS: Final = PREFIX + "readings"
+VERIFICATIONS: Final = PREFIX + "verifications"
 CLAIMS: Final = PREFIX + "claims"
 OPEN: Final = PREFIX + "incidents:open"
 ALL: Final = PREFIX + "incidents:all"
@@ -64,9 +65,9 @@ def acting(run: str) -> str:
     return f"{PREFIX}acting:{run}"
 
 
-def reading(incident: str) -> str:
-    """Return the courtesy of the worker that reads the metrics of an incident, so that others look elsewhere."""
-    return f"{PREFIX}reading:{incident}"
+def errand(family: str, incident: str) -> str:
+    """Return the courtesy of the worker that is on an errand for an incident, so that others look elsewhere."""
+    return f"{PREFIX}errand:{family}:{incident}"
 
 
 def reported(effect: str, token: str) -> str:
@@ -114,7 +115,20 @@ TABLE: Final = [
     (ACTS, "sorted set", "runs of actions that want a worker, by when they were asked for (ms)", "drain", "actor"),
     (acting("<run>"), "string", "token of the worker that is at that run; expires", "actor", "actor"),
     (READINGS, "sorted set", "incidents whose metrics are to be read, by when that was asked (ms)", "drain", "probe"),
-    (reading("<incident>"), "string", "token of the worker that reads its metrics; expires", "probe", "probe"),
+    (
+        VERIFICATIONS,
+        "sorted set",
+        "incidents to be looked at before they resolve, by when asked (ms)",
+        "drain",
+        "probe",
+    ),
+    (
+        errand("<family>", "<incident>"),
+        "string",
+        "token of the worker that is on that errand; expires",
+        "probe",
+        "probe",
+    ),
     (CLAIMS, "hash", "effect id → how often it was claimed since its last result", "deliver", "deliver"),
     (claim("<effect>"), "string", "token of the worker that delivers it; expires", "deliver", "deliver, sweeper"),
     (

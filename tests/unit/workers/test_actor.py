@@ -13,9 +13,10 @@ import pytest
 from tests.unit.workers.http_server import Provider, serving
 from triage.rulebook.types import Verification
 from triage.run import Call, Run, RunState
-from workers.actor import helped, judged, make
+from workers.actor import helped, make
 from workers.channels import webhook
 from workers.outbound import allow
+from workers.verifying import judged
 
 SECRETS = {"TOKEN": "deploy-token-1234", "SIGNING": "whsec_c2VjcmV0IG9mIHRoZSBzdG9yeQ=="}
 BODY = b'{"version": "v41"}'
