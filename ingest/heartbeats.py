@@ -19,6 +19,7 @@ from ingest.adapter import Unreadable
 from ingest.crossing import check_site
 from ingest.reading import plain_text
 from ingest.refusal import Refusal, problem, unauthenticated, unavailable
+from ingest.refusals import tell_strange
 from ingest.server import Appends
 from ingest.settings import DoorSettings
 from ingest.sources import SourceBook, matches, offered
@@ -88,6 +89,7 @@ class HeartbeatDoor:
         except Refusal as refusal:
             self._stats.refused[name, refusal.kind] += 1
             _log.warning("beat refused", status=refusal.status, kind=refusal.kind, why=refusal.detail)
+            tell_strange(request, self._settings, HEARTBEAT_SOURCE, refusal)
             response = problem(refusal)
         self._stats.answered(name, response.status, perf_counter() - started)
         return response

@@ -20,6 +20,7 @@ from ingest import form
 from ingest.adapter import Adapter, Read, Request, Unreadable
 from ingest.crossing import check_site
 from ingest.refusal import Fault, Refusal, problem, unauthenticated, unavailable
+from ingest.refusals import tell_strange
 from ingest.settings import REPORT, DoorSettings
 from ingest.sources import Offered, Served, SourceBook, may_be_open, offered
 from ingest.stats import UNKNOWN, DoorStats
@@ -119,6 +120,7 @@ class Door:
                 _log.warning(
                     "request refused", source=name, status=refusal.status, kind=refusal.kind, why=refusal.detail
                 )
+            tell_strange(request, self._settings, candidates[0].source.name if candidates else UNKNOWN, refusal)
             response = problem(refusal)
         self.stats.answered(name, response.status, perf_counter() - started)
         return response

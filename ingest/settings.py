@@ -37,17 +37,23 @@ def _never_full() -> str:
     return ""
 
 
+def _untold(_source: str, _address: str, _forwarded: str, _detail: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
     """`listen_host` is the host that the server is bound to, `external_url` the URL that people use, or "".
 
     `full` is asked before each append: it returns why nothing more may be stored (a memory or disk limit), or "".
+    `strange` hears of each request without the right token: its source, address, `X-Forwarded-For`, and why.
     """
 
     listen_host: str = "127.0.0.1"
     external_url: str = ""
     limits: DoorLimits = field(default_factory=DoorLimits)
     full: Callable[[], str] = _never_full
+    strange: Callable[[str, str, str, str], None] = _untold
 
     @property
     def loopback(self) -> bool:

@@ -23,12 +23,14 @@ from desk.slack_socket import Socket
 from ingest import adapters, server
 from ingest.guard import GuardedRunner
 from ingest.heartbeats import HeartbeatDoor
+from ingest.refusals import Refusals
 from ingest.settings import DoorLimits, DoorSettings, Exposed, check_exposure
 from ingest.sources import SourceBook
 from ingest.stats import DoorStats
 from tocsin import __version__, rules, starting
 from tocsin import settings as environment
 from tocsin.health import Health
+from tocsin.proxies import networks_of, seen_through
 from tocsin.settings import Address, Settings, inherited_socket, near_url
 from tocsin.supervisor import listen
 from tocsin.trust import Refused, trust_store
@@ -37,7 +39,7 @@ from triage.model import Millis
 from triage.model.roles import Role
 from triage.rulebook import EMPTY, Rulebook, RulesError, compile_files
 from triage.rulebook.quiet import Silencer
-from triage.store import standing
+from triage.store import deeds, queries, standing
 from triage.store.appender import Appender
 from triage.store.client import connect_async
 from triage.store.preflight import Refusal
@@ -109,11 +111,13 @@ class Receiver:
         self.stats = DoorStats()
         self.sources = SourceBook([adapters.load(name) for name in adapters.names()], secret_of)
         self.room = Room(settings, self.client)
+        self.refusals = Refusals(self._note_refused)
         self.door_settings = DoorSettings(
             listen_host=settings.web_listen_address.host,
             external_url=settings.web_external_url,
             limits=limits_of(settings),
             full=self.room.full,
+            strange=self.refusals.seen,
         )
         self.heartbeats = HeartbeatDoor(self.door_settings, self.appender, self.sources, wall_clock, self.stats)
         self.in_force = InForce(self.client, self._use)
@@ -187,9 +191,17 @@ class Receiver:
             wall_clock,
         )
 
+    async def _note_refused(self, deed: deeds.Deed) -> None:
+        """Write who was refused at the machines' door into the audit log, if it can be written."""
+        try:
+            await deeds.note(self.client, deed, wall_clock(), self.settings.audit_log_retention, refused=True)
+        except queries.DOWN as error:
+            log.warning("not in the audit log", source=deed.target, address=deed.address, error=str(error))
+
     def application(self) -> web.Application:
         """Return everything that is served on this address."""
-        app = web.Application()
+        proxies = networks_of(self.settings.web_trusted_proxies)
+        app = web.Application(middlewares=[seen_through(proxies)] if proxies else [])
         door = server.Door(self.door_settings, self.appender, self.sources, wall_clock, self.stats)
         server.add_routes(app, door, self.sources)
         self.heartbeats.add_routes(app)
@@ -217,6 +229,7 @@ class Receiver:
             for task in watching:
                 task.cancel()
             await runner.cleanup()
+            await self.refusals.close()
             await self.appender.close()
             await self.client.aclose()
 

@@ -201,6 +201,9 @@ class Settings:
     web_external_url: str = _setting(
         "web.external-url", "", "URL under which people reach Tocsin, for links in messages.", _url, shown="(none)"
     )
+    web_trusted_proxies: str = _setting(
+        "web.trusted-proxies", "", "Networks of reverse proxies whose X-Forwarded-For is believed.", _networks
+    )
     web_link_secret: str = _setting(
         "web.link-secret",
         "",

@@ -24,9 +24,10 @@ SHORT: Final = 200
 class Deed(msgspec.Struct, frozen=True):
     """One thing that somebody did, or was refused.
 
-    `who` is a person or a token's name, "" for nobody known; `role` is theirs. `via`: `api`, `desk`, `link` or
-    `silencer`. `address` is where the connection came from, `forwarded` what a proxy (or anybody) says of it. `what` is
-    the operation, `target` what it was done to, `status` the HTTP answer, `detail` why it was refused.
+    `who` is a person or a token's name, "" for nobody known; `role` is theirs. `via`: `api`, `desk`, `link`,
+    `silencer`, or `ingest` for senders. `address` is where the connection came from, `forwarded` what a proxy (or
+    anybody) says of it. `what` is the operation, `target` what it was done to, `status` the HTTP answer, `detail` why
+    it was refused.
     """
 
     who: str
