@@ -23,6 +23,7 @@ from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
 from triage.public import Effects, public_id
 from triage.rulebook import Rulebook
+from triage.rulebook.guides import fill
 from triage.status import Audience, Standing
 from triage.store import actions as runs
 from triage.store import before, learned, publications, queries, statements
@@ -81,7 +82,8 @@ async def _command(look: Look) -> Mapping[str, Any]:
 
 
 async def _guide(look: Look) -> Mapping[str, Any]:
-    return {"guide": await guides.of(look.client, look.rulebook, look.one), "guide_html": markdown.html}
+    guide = await guides.of(look.client, look.rulebook, look.one)
+    return {"guide": guide, "guide_html": markdown.html, "filled": fill}
 
 
 async def _before(look: Look) -> Mapping[str, Any]:

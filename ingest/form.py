@@ -18,7 +18,7 @@ _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-
 _STYLE: Final = (
     "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;"
     "background:#fff}label{display:block;margin:1rem 0 .2rem}input,select,textarea,button{font:inherit;width:100%;"
-    "box-sizing:border-box;padding:.5rem;border:1px solid #767676;border-radius:.3rem}"
+    "box-sizing:border-box;min-height:2.75rem;padding:.5rem;border:1px solid #767676;border-radius:.3rem}"
     "button{margin-top:1.5rem;background:#0b4f9c;color:#fff;border:0}small{color:#555}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}small{color:#aaa}"
     "input,select,textarea{color:#eee;background:#222}}"
