@@ -48,6 +48,7 @@ def subscribe(
     contacts: tuple[str, ...],
     output: str,
 ) -> None:
+    """Subscribe; its help is made with what each severity means."""
     from tocsin.remote import Remote
 
     body: dict[str, Any] = {"services": services, "severities": [one.upper() for one in severities]}

@@ -31,6 +31,7 @@ _HELP: Final = f"""Declare an incident that no alert has opened. It pages by the
 @OUTPUT
 @with_settings(CLIENT)
 def command(settings: Settings, output: str, **asked: Any) -> None:
+    """Declare an incident; its help is made with what each severity means."""
     answer = ask(settings, "/api/v1/incidents", asked)
     if output == JSON:
         show_json(answer)
