@@ -15,7 +15,8 @@ import redis
 
 from tocsin.findings import Reading, State
 from tocsin.settings import Settings
-from triage.model import MINUTE, SECOND, Millis
+from triage.model import MINUTE, SECOND, Millis, Rules
+from triage.rulebook import Rulebook, RulesError, compile_files
 from triage.store import audit, watching
 from triage.store.watching import Signs
 
@@ -33,6 +34,15 @@ RECEIVER: Final = "receiver"
 OF_STORE: Final = (STORE, UNDECIDED, TIMERS, EFFECTS, WORKERS, LEDGER, STORE_MEMORY)
 """The audits that need the store's answer."""
 ROLES: Final = ("drain", "deliver")
+"""The roles that every installation needs; others are needed by what its rules name."""
+DOES: Final[Mapping[str, str]] = {
+    "drain": "nothing is decided",
+    "deliver": "nobody is told",
+    "probe": "nothing of checks.yaml is looked at",
+    "reader": "no metrics are read, and nothing is verified before it resolves",
+    "actor": "no action is run",
+}
+"""Role → what is not done without a worker of it."""
 SILENT_MS: Final[Millis] = 30 * SECOND
 """A worker that gave no sign of life for this long counts as missing."""
 CLAIM_MS: Final[Millis] = MINUTE
@@ -95,6 +105,8 @@ class Auditor:
         self._probes = probes
         self._round = 0
         self._ledger = Reading(LEDGER, State.WELL)
+        self._digest = ""
+        self._roles: tuple[str, ...] = ROLES
 
     def readings(self) -> list[Reading]:
         """Look at everything once. Raises nothing for what is away: that is what it looks for."""
@@ -112,10 +124,20 @@ class Auditor:
         losses = [] if self._settings.accept_data_loss else signs.trouble
         yield Reading(STORE, State.ILL, "; ".join(losses)) if losses else Reading(STORE, State.WELL)
         yield from waiting(signs, self._probes.clock(), self._settings.watch_late)
-        yield workers(signs, self._probes.clock())
+        yield workers(signs, self._probes.clock(), self._needed(signs.rules))
         yield self._ledger
         limit = min(filter(None, (signs.memory_max, self._settings.store_max_memory)))
         yield self._share(STORE_MEMORY, (signs.memory, limit), "memory that the store may use")
+
+    def _needed(self, rules: Rules | None) -> tuple[str, ...]:
+        """Return the roles that the rules in force need. They are compiled when they change; a fault needs no more."""
+        if rules is not None and rules.digest != self._digest:
+            self._digest = rules.digest
+            try:
+                self._roles = needed(compile_files(rules.files))
+            except RulesError:  # written by another version
+                self._roles = ROLES
+        return self._roles
 
     def _balance(self) -> None:
         """Balance the ledger now and then, and believe an imbalance only at the second look."""
@@ -162,14 +184,23 @@ def _late(name: str, waited: Millis | None, limit: Millis, text: str) -> Reading
     return Reading(name, State.ILL, text.format(s=waited // 1000))
 
 
+def needed(rulebook: Rulebook) -> tuple[str, ...]:
+    """Return the roles that an installation with these rules needs."""
+    more = {
+        "probe": bool(rulebook.checks),
+        "reader": bool(rulebook.metrics.servers) or rulebook.verifies,
+        "actor": bool(rulebook.actions),
+    }
+    return (*ROLES, *(role for role, named in more.items() if named))
+
+
 def workers(signs: Signs, now: Millis, roles: Iterable[str] = ROLES) -> Reading:
-    """Say whether somebody decides and somebody delivers."""
+    """Say whether for each of these roles somebody is at work."""
     seen = {role: max(signs.seen.get(role, 0), signs.seen.get(f"{role}-shadow", 0)) for role in roles}
     missing = [role for role, at in seen.items() if now - at > SILENT_MS]
     if not missing:
         return Reading(WORKERS, State.WELL)
-    does: Mapping[str, str] = {"drain": "nothing is decided", "deliver": "nobody is told"}
-    text = "; ".join(f"no {role} worker gave a sign of life: {does[role]}" for role in missing)
+    text = "; ".join(f"no {role} worker gave a sign of life: {DOES[role]}" for role in missing)
     return Reading(WORKERS, State.ILL, f"{text}. Does `tocsin work` run?")
 
 

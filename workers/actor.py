@@ -22,8 +22,11 @@ from workers import outbound
 from workers.channels import webhook
 from workers.outbound import Answer
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
+from workers.sweeper import Signs
 from workers.verifying import clean, look
 
+ROLE: Final = "actor"
+"""What it calls itself in its signs of life."""
 EVERY_S: Final = 0.5
 """How often it is looked for runs that want a worker, in seconds."""
 AT_ONCE: Final = 8
@@ -33,22 +36,31 @@ DECIDED_S: Final = 10.0
 REPORT_S: Final = 60.0
 """How long it is tried to report how a run ended, in seconds."""
 _GATEWAY: Final = frozenset({502, 504})
+FAULT_S: Final = 5.0
+"""Pause after a fault of ours, in seconds."""
 log = structlog.get_logger("act")
 
 
 class Actor:
     """Makes the runs of one store. `lookup` finds secrets by name, `clock` returns milliseconds since the epoch.
 
-    `shadow`: no call is made, and each run says why not.
+    `name` is that of this loop, unique among machines. `shadow`: no call is made, and each run says why not.
     """
 
     def __init__(
-        self, client: redis.Redis, clock: Callable[[], Millis], lookup: Lookup, *, shadow: bool = False
+        self,
+        client: redis.Redis,
+        clock: Callable[[], Millis],
+        lookup: Lookup,
+        name: str = ROLE,
+        *,
+        shadow: bool = False,
     ) -> None:
         self._client = client
         self._clock = clock
         self._lookup = lookup
         self._shadow = shadow
+        self._signs = Signs(client, clock, name, ROLE)
         self._busy: dict[str, threading.Thread] = {}
 
     def run(self, stopping: threading.Event) -> None:
@@ -56,8 +68,12 @@ class Actor:
         while not stopping.wait(EVERY_S):
             try:
                 self.begin()
+                self._signs.give()
             except redis.RedisError as error:
                 log.debug("the store is away", error=str(error))
+            except Exception:
+                log.exception("it goes on; the self-watch tells if that lasts")
+                stopping.wait(FAULT_S)
         for thread in list(self._busy.values()):
             thread.join(REPORT_S)
 

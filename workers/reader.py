@@ -21,8 +21,11 @@ from triage.store.errands import Kind
 from triage.verification import Verifying
 from workers import prometheus
 from workers.secrets import Lookup
+from workers.sweeper import Signs
 from workers.verifying import look
 
+ROLE: Final = "reader"
+"""What it calls itself in its signs of life."""
 EVERY_S: Final = 0.5
 """How often it is looked for errands, in seconds."""
 SEATS: Final = 4
@@ -31,16 +34,22 @@ LEASE: Final[Millis] = 2 * MINUTE
 """How long others leave an errand to us; it takes ten looks at most."""
 DECIDED_S: Final = 10.0
 """How long our courtesy is held until triage has come to what was seen, in seconds."""
+FAULT_S: Final = 5.0
+"""Pause after a fault of ours, in seconds."""
 log = structlog.get_logger("read")
 
 
 class Reader:
-    """Runs the errands of one store. `lookup` finds secrets by name, `clock` returns milliseconds since the epoch."""
+    """Runs the errands of one store. `lookup` finds secrets by name, `clock` returns milliseconds since the epoch.
 
-    def __init__(self, client: redis.Redis, clock: Callable[[], Millis], lookup: Lookup) -> None:
+    `name` is that of this loop, unique among machines.
+    """
+
+    def __init__(self, client: redis.Redis, clock: Callable[[], Millis], lookup: Lookup, name: str = ROLE) -> None:
         self._client = client
         self._clock = clock
         self._lookup = lookup
+        self._signs = Signs(client, clock, name, ROLE)
         self._busy: dict[tuple[str, str], threading.Thread] = {}
 
     def run(self, stopping: threading.Event) -> None:
@@ -48,8 +57,12 @@ class Reader:
         while not stopping.wait(EVERY_S):
             try:
                 self.begin()
+                self._signs.give()
             except redis.RedisError as error:
                 log.debug("the store is away", error=str(error))
+            except Exception:
+                log.exception("it goes on; the self-watch tells if that lasts")
+                stopping.wait(FAULT_S)
 
     def begin(self) -> int:
         """Begin, in threads of their own, the errands that find a seat. Return how many were begun.

@@ -18,7 +18,7 @@ from triage.model import Millis
 from triage.store import keys, standing
 from triage.store.client import connect
 from triage.store.retention import Retention
-from workers import jobs
+from workers import actor, jobs, reader
 from workers.actor import Actor
 from workers.calendars import Keeper
 from workers.channel import load
@@ -84,7 +84,10 @@ def deliver_process(
     jobs.install(jobs.DELIVER, Pumps(url, clock, lookup, external_url, stopping, link_secret, pace, shadow))
     Keeper(connect(url), clock, lookup, stopping).start()
     acting = threading.Thread(
-        target=Actor(connect(url), clock, lookup, shadow=shadow).run, args=(stopping,), name="actor", daemon=True
+        target=Actor(connect(url), clock, lookup, process_name(actor.ROLE), shadow=shadow).run,
+        args=(stopping,),
+        name="actor",
+        daemon=True,
     )
     acting.start()
     sign = standing.DELIVER_SHADOW if shadow else standing.DELIVER
@@ -102,8 +105,8 @@ def probe_process(url: str, lookup: Lookup, *, clock: Clock = wall_clock) -> Non
         signal.signal(number, lambda *_: stopping.set())
     sweeper = Sweeper(connect(url), clock, name, PROBE, stopping)
     sweeper.start()
-    reader = Reader(connect(url), clock, lookup)
-    threading.Thread(target=reader.run, args=(stopping,), name="reader", daemon=True).start()
+    reading = Reader(connect(url), clock, lookup, process_name(reader.ROLE))
+    threading.Thread(target=reading.run, args=(stopping,), name="reader", daemon=True).start()
     Prober(connect(url), clock, lookup, name).run(stopping)
     sweeper.join(timeout=5)
     log.info("stopped", role=PROBE)

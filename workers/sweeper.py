@@ -7,6 +7,7 @@ journal and in the effects, so a look at those is enough.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -18,6 +19,8 @@ from triage.store import effects, keys
 from workers import jobs
 
 EVERY_S: Final = 1.0
+SIGN_S: Final = 5.0
+"""How often a loop beside the main one gives a sign of life, in seconds."""
 LATE_MS: Final[Millis] = SECOND
 """An effect that was due for this long without a claim has lost its wake-up."""
 FORGET_MS: Final[Millis] = 10 * MINUTE
@@ -45,6 +48,23 @@ def sign_of_life(client: redis.Redis, clock: Callable[[], Millis], process: str,
     silent = [name for name, value in known.items() if int(value.split(b" ", 1)[0]) < now - FORGET_MS]
     if silent:
         client.hdel(keys.WORKERS, *silent)
+
+
+class Signs:
+    """The signs of life of a loop beside the main one of its process: it says by itself that it still goes round."""
+
+    def __init__(self, client: redis.Redis, clock: Callable[[], Millis], process: str, role: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._process = process
+        self._role = role
+        self._next = 0.0
+
+    def give(self) -> None:
+        """Give one, unless the last was a moment ago. Raises redis.RedisError."""
+        if time.monotonic() >= self._next:
+            sign_of_life(self._client, self._clock, self._process, self._role)
+            self._next = time.monotonic() + SIGN_S
 
 
 class Sweeper(threading.Thread):

@@ -9,8 +9,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 import redis
 
@@ -26,10 +27,11 @@ from tocsin.findings import BEGIN, END
 from tocsin.second_path import SecondPath
 from tocsin.selfwatch import Watch
 from tocsin.settings import load
-from triage.model import HOUR, MINUTE, Command, Verb
+from triage.memory import RULES
+from triage.model import HOUR, MINUTE, SECOND, Command, Rules, Verb, rules_digest
 from triage.store import client, journal, keys, watching
 from workers import outbound
-from workers.sweeper import sign_of_life
+from workers.sweeper import Signs, sign_of_life
 
 
 class Room:
@@ -232,3 +234,19 @@ def _text(up: Up, path: str) -> str:
     with urllib.request.urlopen(up.url + path, timeout=10) as answer:
         found: str = answer.read().decode()
     return found
+
+
+def test_a_worker_that_only_the_rules_need_is_missed_and_one_that_is_there_is_not(room: Room) -> None:
+    room.rounds(1)
+    files = {"actions.yaml": "actions: {restart: {title: Restart, request: {url: 'https://x/'}}}"}
+    rules = Rules(rules_digest(files), files)
+    room.store.hset(keys.family(RULES), "", cast("Any", msgspec.msgpack.encode(rules)))
+    room.rounds(BEGIN)
+    (subject,) = room.subjects
+    assert subject.endswith("is in trouble: workers")
+    text = room.mailbox.got[0][1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "no actor worker gave a sign of life: no action is run" in text
+    for _ in range(END):
+        Signs(room.store, lambda: room.now + 15 * SECOND, "actor@test:1", "actor").give()
+        room.rounds(1)
+    assert room.subjects[-1].endswith("is well again: workers")

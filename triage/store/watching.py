@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple, cast
 import msgspec
 import redis
 
-from triage.model import DAY, Millis
+from triage.memory import RULES
+from triage.model import DAY, Millis, Rules
 from triage.store import keys, queries
 from triage.store.commit import Cursor
 from triage.store.preflight import inspect
@@ -21,7 +22,7 @@ class Signs(NamedTuple):
 
     `undecided_ms`: how long the oldest undecided entry has waited. `timer_at`, `effect_at`: when the soonest was due.
     `seen`: role → when a worker of it last gave a sign of life. `trouble`: what is wrong with the store itself.
-    `memory`, `memory_max`: bytes used, and the server's own limit (0: none).
+    `memory`, `memory_max`: bytes used, and the server's own limit (0: none). `rules`: those in force.
     """
 
     now: Millis
@@ -32,6 +33,7 @@ class Signs(NamedTuple):
     trouble: list[str]
     memory: int
     memory_max: int
+    rules: Rules | None = None
 
 
 class Standing(msgspec.Struct):
@@ -66,7 +68,8 @@ def look(client: redis.Redis) -> Signs:
         pipe.zrange(keys.DUE, 0, 0, withscores=True)
         pipe.hgetall(keys.WORKERS)
         pipe.info()
-        (seconds, micros), waiting, timers, due, workers, info = pipe.execute()
+        pipe.hget(keys.family(RULES), "")
+        (seconds, micros), waiting, timers, due, workers, info, rules = pipe.execute()
     now = int(seconds) * 1_000 + int(micros) // 1_000
     return Signs(
         now=now,
@@ -77,6 +80,7 @@ def look(client: redis.Redis) -> Signs:
         trouble=[*_disk_trouble(info), *map(str, inspect(client))],
         memory=int(info.get("used_memory", 0)),
         memory_max=int(info.get("maxmemory", 0)),
+        rules=msgspec.msgpack.decode(rules, type=Rules) if rules else None,
     )
 
 

@@ -13,6 +13,7 @@ from tocsin.audits import Auditor, Probes, Usage
 from tocsin.findings import Reading, State
 from tocsin.settings import load
 from triage.model import MINUTE, SECOND
+from triage.rulebook import compile_files
 from triage.store.watching import Report, Signs, Standing, sentences
 
 NOW = 1_767_225_600_000
@@ -67,6 +68,23 @@ def test_missing_workers_are_named_with_what_follows(seen: dict[str, int], words
     found = audits.workers(CALM._replace(seen=seen), NOW)
     assert found.text.startswith(words)
     assert found.state is (State.ILL if words else State.WELL)
+
+
+FULL = {
+    "checks.yaml": "checks: {shop: {http: 'https://shop.example.org/'}}",
+    "actions.yaml": "actions: {restart: {title: Restart, request: {url: 'https://x/'}}}",
+    "metrics.yaml": "prometheus: {main: {url: 'http://prometheus:9090'}}",
+}
+
+
+def test_what_the_rules_name_needs_workers_of_its_own() -> None:
+    assert audits.needed(compile_files({})) == audits.ROLES
+    assert audits.needed(compile_files(FULL)) == (*audits.ROLES, "probe", "reader", "actor")
+    verified = "services: {shop: {verify: [{http: 'https://shop.example.org/'}]}}"
+    assert audits.needed(compile_files({"services.yaml": verified})) == (*audits.ROLES, "reader")
+    found = audits.workers(CALM, NOW, audits.needed(compile_files(FULL)))
+    for words in ("nothing of checks.yaml is looked at", "no metrics are read", "no action is run"):
+        assert words in found.text
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import fakeredis
+import pytest
 
 from triage.store import keys
+from workers import actor
+from workers.actor import Actor
+from workers.reader import Reader
 from workers.sweeper import FORGET_MS, sign_of_life
 
 
@@ -22,3 +28,21 @@ def test_a_process_that_has_been_silent_for_long_is_forgotten() -> None:
     assert len(client.hgetall(keys.WORKERS)) == 2
     sign_of_life(client, lambda: 1_001 + FORGET_MS, "drain@here:1", "drain")
     assert list(client.hgetall(keys.WORKERS)) == [b"drain@here:1"]
+
+
+class Broken(Actor):
+    """An actor whose rounds fail."""
+
+    def begin(self) -> int:
+        raise ValueError("a fault of ours")
+
+
+def test_a_loop_gives_signs_only_while_it_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actor, "EVERY_S", 0)
+    monkeypatch.setattr(actor, "FAULT_S", 0)
+    for make, roles in ((Actor, [b"1000 actor"]), (Reader, [b"1000 reader"]), (Broken, [])):
+        client, rounds = fakeredis.FakeRedis(), iter([False, False, True])
+        stopping = threading.Event()
+        monkeypatch.setattr(stopping, "wait", lambda _seconds, rounds=rounds: next(rounds, True))
+        make(client, lambda: 1_000, lambda _: None, "one").run(stopping)
+        assert list(client.hgetall(keys.WORKERS).values()) == roles
