@@ -184,7 +184,9 @@ def decide(
     if changed := threads.behind(draft.changes):
         _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
     if roomed := rooms.behind(draft.changes, rulebook):
-        _guarded(scene, "an incident's room", lambda inner: rooms.follow(inner, roomed))
+        said_in = body.data.get("place", "") if isinstance(body, Command) else ""
+        lines = tuple(draft.changes.lines)
+        _guarded(scene, "an incident's room", lambda inner: rooms.follow(inner, roomed, lines, said_in))
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import drills, own_steps, paging, rooms, shadow, telling, threads, tickets
+from triage import drills, outlets, own_steps, paging, retries, rooms, shadow, telling, threads, tickets
 from triage.memory import EFFECT, HANDED, SHADOW
 from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
-from triage.retries import next_attempt
 from triage.rulebook.durations import show_duration
 from triage.scene import Scene
 
@@ -21,6 +20,7 @@ WORD_WITHIN: Final[Millis] = 3 * MINUTE
 _TAKEN: Final = (Ending.DELIVERED, Ending.HANDED_OVER)
 _OWN: Final[dict[EffectKind, Callable[[Scene, Incident | None, Effect, Result], None]]] = {
     EffectKind.ROOM: rooms.kept,
+    EffectKind.POST: outlets.posted,
     EffectKind.UPDATE: threads.updated,
     EffectKind.TICKET: tickets.reported,
 }
@@ -41,7 +41,7 @@ def report(scene: Scene, result: Result) -> None:
         return  # a second report of an attempt that is already accounted for
     effect: Effect = scene.draft.edit((EFFECT, result.effect))
     incident = _incident(scene, effect)
-    if result.ending is Ending.TOO_OLD and effect.kind is not EffectKind.TICKET:
+    if result.ending is Ending.TOO_OLD and effect.kind not in _OWN:
         _done(scene, effect, incident)
         if incident is not None:
             scene.line(incident, "too-old", f"{_word(effect)} to {effect.person} not sent: {result.reason}")
@@ -80,13 +80,9 @@ def report(scene: Scene, result: Result) -> None:
     if result.ending is Ending.UNANSWERED:
         _unanswered(scene, effect, incident, way, result.reason)
         return
-    due = None
-    if result.ending is not Ending.GIVE_UP:
-        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
-    if due is not None:
-        effect.due = due
+    if retries.again(effect, result, scene.now):
         if incident is not None:
-            wait = (due - scene.now) // 1_000
+            wait = (effect.due - scene.now) // 1_000
             text = f"{_word(effect)} to {way} failed, trying again in {wait} s: {result.reason or result.ending.value}"
             scene.line(incident, "failed", text, minor=True)
             if effect.kind is EffectKind.PAGE and effect.attempt == 1:

@@ -129,4 +129,4 @@ def _send(scene: Scene, incident: Incident, one: Item, said: str) -> None:
     }
     title = f"Action item: {one.text}"[: learning.LINE_MAX]
     for target in scene.rulebook.learning.items:
-        telling.send_out(scene, incident, EffectKind.ITEM, target, title, facts)
+        telling.send_out(scene, incident, EffectKind.ITEM, target, facts, title=title)

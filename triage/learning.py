@@ -161,7 +161,7 @@ def _publish(scene: Scene, incident: Incident, found: Postmortem, command: Comma
     targets = scene.rulebook.learning.publish
     title = f"Postmortem: {incident.title}"
     for target in targets:
-        telling.send_out(scene, incident, EffectKind.DOCUMENT, target, title, {"text": version.text})
+        telling.send_out(scene, incident, EffectKind.DOCUMENT, target, {"text": version.text}, title=title)
     where = f", to {len(targets)} place{'' if len(targets) == 1 else 's'}" if targets else ""
     scene.line(incident, "postmortem", f"version {found.versions} published{where}", by=command.by)
     return Answer(responding.DONE, f"published{where}")

@@ -13,24 +13,23 @@ from typing import Final
 
 import msgspec
 
-from triage import telling
+from triage import outlets, telling
 from triage.memory import EFFECT, INCIDENT, PLACE, Changes
 from triage.model import (
     ENDED,
-    HOUR,
     Effect,
     EffectKind,
     Ending,
     Incident,
+    Line,
     Phase,
     Place,
     Result,
     Room,
     Severity,
-    key_of,
     short,
 )
-from triage.retries import next_attempt
+from triage.retries import again
 from triage.rulebook import Rulebook
 from triage.rulebook.rooms import RoomRule
 from triage.scene import Scene
@@ -53,30 +52,59 @@ def face_of(incident: Incident) -> str:
 
 
 def behind(changes: Changes, rulebook: Rulebook) -> list[str]:
-    """Return the incidents among these changes that need a room, or whose room is no longer as it should be."""
+    """Return the incidents among these changes for which there is something to do here: that need a room, whose room is
+    no longer as it should be, or of which there is something to tell.
+    """
+    spoken = {key for key, line in changes.lines if line.what in outlets.TOLD}
     return [
         key
         for (family, key), value in changes.puts.items()
-        if family == INCIDENT and isinstance(value, Incident) and _behind(value, rulebook)
+        if family == INCIDENT
+        and isinstance(value, Incident)
+        and (_wants(value, rulebook) or _behind(value) or (value.outlets and key in spoken) or outlets.behind(value))
     ]
 
 
-def _behind(incident: Incident, rulebook: Rulebook) -> bool:
+def _wants(incident: Incident, rulebook: Rulebook) -> bool:
+    """Tell whether rooms.yaml has something for an incident that is not there yet."""
+    if incident.phase in ENDED or not (rulebook.rooms or rulebook.posts) or outlets.is_full(incident):
+        return False
+    known = {one.target for one in incident.outlets}
+    fits = any(one.fits(incident.severity, incident.service) and one.target not in known for one in rulebook.posts)
+    return fits or (incident.room is None and _rule(rulebook, incident) is not None)
+
+
+def _behind(incident: Incident) -> bool:
     room = incident.room
-    if room is None:
-        return bool(rulebook.rooms) and incident.phase not in ENDED and _rule(rulebook, incident) is not None
-    return not room.effect and room.shown != face_of(incident)
+    if room is None or room.effect or room.shown == face_of(incident):
+        return False
+    return not (_ends(incident, room) and outlets.room_is_busy(incident))  # it hears how it ended first
 
 
-def follow(scene: Scene, incidents: Iterable[str]) -> None:
-    """Make the effects that these incidents' rooms need."""
+def _ends(incident: Incident, room: Room) -> bool:
+    return incident.phase in _ENDS.get(room.archive, ENDED)
+
+
+def follow(scene: Scene, incidents: Iterable[str], lines: Iterable[tuple[str, Line]], said_in: str = "") -> None:
+    """Make the effects that these incidents' rooms need, and the posts of what is in these lines.
+
+    `said_in` is the place of the room in which the command was said that made them, or "".
+    """
+    of: dict[str, list[Line]] = {}
+    for key, line in lines:
+        of.setdefault(key, []).append(line)
     for key in incidents:
         incident = scene.draft.edit_incident(key)
-        rule = _rule(scene.rulebook, incident)
+        rule = _rule(scene.rulebook, incident) if incident.phase not in ENDED else None
         if incident.room is None and rule is not None:
             incident.room = Room(target=rule.target, name=name_of(incident), archive=rule.archive, invite=rule.invite)
             scene.line(incident, "room", f"a room {incident.room.name} is asked for by “{rule.name}”", minor=True)
-        if incident.room is not None:
+        outlets.begin(scene, incident)
+        room = incident.room
+        here = room is not None and bool(room.place) and _place(room.target, room.place) == said_in
+        outlets.hear(incident, of.get(key, ()), here)
+        outlets.follow(scene, incident)
+        if incident.room is not None and _behind(incident):
             incident.room = _asked(scene, incident, incident.room)
 
 
@@ -87,10 +115,8 @@ def name_of(incident: Incident) -> str:
 
 
 def _asked(scene: Scene, incident: Incident, room: Room) -> Room:
-    effect_id = key_of("room", incident.key, scene.entry)
-    facts = telling.facts_of(incident, "")
-    ends = incident.phase in _ENDS.get(room.archive, ENDED)
-    facts |= {
+    ends = _ends(incident, room)
+    facts = {
         "room": room.name,
         telling.THREAD: room.place,
         "invite": ",".join(_invited(scene, incident, room)),
@@ -100,21 +126,9 @@ def _asked(scene: Scene, incident: Incident, room: Room) -> Room:
         "eta": str(incident.eta) if incident.eta is not None else "",
         "responders": ", ".join(incident.responders),
     }
-    effect = Effect(
-        id=effect_id,
-        kind=EffectKind.ROOM,
-        incident=incident.key,
-        person="",
-        target=room.target,
-        title=incident.title,
-        facts=facts,
-        made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + HOUR,
-        severity=Severity.P4,  # after all pages
-    )
-    scene.draft.put((EFFECT, effect_id), effect)
-    return msgspec.structs.replace(room, shown=face_of(incident), effect=effect_id)
+    last = Severity.P4  # after all pages
+    effect = telling.send_out(scene, incident, EffectKind.ROOM, room.target, facts, person="", severity=last)
+    return msgspec.structs.replace(room, shown=face_of(incident), effect=effect)
 
 
 def _invited(scene: Scene, incident: Incident, room: Room) -> list[str]:
@@ -130,16 +144,15 @@ def kept(scene: Scene, incident: Incident | None, effect: Effect, result: Result
     """Apply the result of a room's effect: as it should be, again later, or given up, which costs nobody a page."""
     if result.receipt and incident is not None and incident.room is not None:
         _found(scene, incident, incident.room, effect, result.receipt)
-    due = None
-    if not result.ending.told and result.ending is not Ending.GIVE_UP:
-        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
-    if due is not None:
-        effect.due = due
+    if again(effect, result, scene.now):
         return
     scene.draft.put((EFFECT, effect.id), None)
     if incident is None or incident.room is None:
         return
     room = incident.room = msgspec.structs.replace(incident.room, effect="")
+    if result.ending is Ending.TOO_OLD:  # it was not sent, since memory was old: it is made anew
+        incident.room = msgspec.structs.replace(room, shown="")
+        return
     scheme = effect.target.partition(":")[0]
     if not result.ending.told:
         text = f"the room {room.name} cannot be kept by {scheme}: {result.reason or result.ending.value}"

@@ -7,7 +7,7 @@ from typing import Final
 
 from triage import waking
 from triage.memory import EFFECT
-from triage.model import ENDED, HOUR, MINUTE, Effect, EffectKind, Incident, Millis, Phase, key_of, short
+from triage.model import ENDED, HOUR, MINUTE, Effect, EffectKind, Incident, Millis, Phase, Severity, key_of, short
 from triage.scene import Scene
 from triage.schedules import Called, quiet_until
 
@@ -17,6 +17,8 @@ TOLD_MAX: Final = 50
 """How many people of one incident are remembered for its all-clear."""
 TOPICS_MAX: Final = 30
 """How many topics the operators are told of in an hour: alert text can make up topics without end."""
+BY_POSTMORTEMS: Final = "postmortems.yaml"
+"""Who gets what postmortems.yaml sends out, as the timeline says it."""
 THREAD: Final = "thread"
 """The fact that names the message to reply to, or to change."""
 ASLEEP: Final = "Nobody was woken."
@@ -170,25 +172,36 @@ def tell_person(scene: Scene, name: str, topic: str, title: str, text: str, urge
 
 
 def send_out(
-    scene: Scene, incident: Incident, kind: EffectKind, target: str, title: str, facts: dict[str, str]
-) -> None:
-    """Send something of an incident to a place that the rules name, not to a person."""
+    scene: Scene,
+    incident: Incident,
+    kind: EffectKind,
+    target: str,
+    facts: dict[str, str],
+    *,
+    title: str = "",
+    person: str = BY_POSTMORTEMS,
+    severity: Severity | None = None,
+    due: Millis = 0,
+) -> str:
+    """Send something of an incident to a place that the rules name, not to a person. Return the effect's id."""
     effect_id = key_of(kind.value, incident.key, scene.entry, str(incident.lines), target)
+    due = max(due, scene.now)
     effect = Effect(
         id=effect_id,
         kind=kind,
         incident=incident.key,
-        person="postmortems.yaml",
+        person=person,
         target=target,
-        title=title,
+        title=title or incident.title,
         facts={**facts_of(incident, ""), **facts},
         made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + HOUR,
+        due=due,
+        deadline=due + HOUR,
         methods=(target,),
-        severity=incident.severity,
+        severity=incident.severity if severity is None else severity,
     )
     scene.draft.put((EFFECT, effect_id), effect)
+    return effect_id
 
 
 def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:

@@ -15,8 +15,8 @@ import msgspec
 
 from triage import telling
 from triage.memory import EFFECT, INCIDENT, Changes
-from triage.model import HOUR, Effect, EffectKind, Ending, Incident, Result, Thread, key_of
-from triage.retries import next_attempt
+from triage.model import Effect, EffectKind, Ending, Incident, Result, Thread
+from triage.retries import again
 from triage.scene import Scene
 
 THREADS_MAX: Final = 20
@@ -77,40 +77,24 @@ def _followed(scene: Scene, incident: Incident, thread: Thread) -> Thread:
     face = face_of(incident)
     if thread.shown == face or thread.update:
         return thread
-    effect_id = key_of("update", incident.key, thread.target, scene.entry)
-    facts = telling.facts_of(incident, "")
-    effect = Effect(
-        id=effect_id,
-        kind=EffectKind.UPDATE,
-        incident=incident.key,
-        person="",
-        target=thread.target,
-        title=incident.title,
-        facts={**facts, telling.THREAD: thread.receipt},
-        made_at=scene.now,
-        due=scene.now,
-        deadline=scene.now + HOUR,
-        severity=incident.severity,
-    )
-    scene.draft.put((EFFECT, effect_id), effect)
-    return msgspec.structs.replace(thread, shown=face, update=effect_id)
+    facts = {telling.THREAD: thread.receipt}
+    update = telling.send_out(scene, incident, EffectKind.UPDATE, thread.target, facts, person="")
+    return msgspec.structs.replace(thread, shown=face, update=update)
 
 
 def updated(scene: Scene, incident: Incident | None, effect: Effect, result: Result) -> None:
     """Apply the result of an update: done, again later, or given up, which costs nobody a page."""
-    due = None
-    if not result.ending.told and result.ending is not Ending.GIVE_UP:
-        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
-    if due is not None:
-        effect.due = due
+    if again(effect, result, scene.now):
         return
     scene.draft.put((EFFECT, effect.id), None)
     if incident is None:
         return
+    late = result.ending is Ending.TOO_OLD
     incident.threads = tuple(
-        msgspec.structs.replace(one, update="") if one.update == effect.id else one for one in incident.threads
+        msgspec.structs.replace(one, update="", shown="" if late else one.shown) if one.update == effect.id else one
+        for one in incident.threads
     )
-    if not result.ending.told:
+    if not result.ending.told and not late:  # what was not sent, since memory was old, is made anew
         scheme = effect.target.partition(":")[0]
         text = f"the first message by {scheme} cannot be brought up to date: {result.reason or result.ending.value}"
         scene.line(incident, "given-up", text, minor=True)

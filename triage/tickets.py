@@ -14,7 +14,7 @@ from triage import learning, telling
 from triage.memory import EFFECT, POSTMORTEM
 from triage.model import DAY, Effect, EffectKind, Ending, Incident, Millis, Result, key_of, short
 from triage.postmortem import Item, ItemState, Postmortem, Ticket, day_of
-from triage.retries import next_attempt
+from triage.retries import again
 from triage.rulebook.postmortems import Tracker
 from triage.scene import Scene
 
@@ -69,11 +69,7 @@ def tracker_of(effect: Effect) -> Tracker:
 
 def reported(scene: Scene, incident: Incident | None, effect: Effect, result: Result) -> None:
     """A worker has tried to send an item: it is there, is tried again, failed, or nobody knows."""
-    due = None
-    if result.ending is Ending.TRY_AGAIN and not result.ambiguous:
-        due = next_attempt(effect, effect.attempt, scene.now, result.retry_after)
-    if due is not None:
-        effect.due = due
+    if result.ending is Ending.TRY_AGAIN and not result.ambiguous and again(effect, result, scene.now):
         if incident is not None:
             text = f"item {effect.facts['item']} is not in the tracker yet, trying again: {result.reason}"
             scene.line(incident, "failed", text, minor=True)

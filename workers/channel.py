@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from triage.model import EffectKind, Ending, Millis, Severity
+from triage.model import Effect, EffectKind, Ending, Millis, Severity
 from workers import channels
 
 FALLBACK: Final = "apprise"
@@ -33,7 +33,7 @@ class Message(msgspec.Struct, frozen=True):
     method: the one to reply to, or to change where this is an update; "" where there is none. `word` is what a
     button sends to `<answer_url>/tap` to acknowledge. Where it is for the incident's
     room (`workers.chatroom`), `room` is its name, `invite` whom to invite, `ends` whether the room is archived,
-    `returns` whether it was and is wanted again.
+    `returns` whether it was and is wanted again. `said` is what a post tells, without all else that `body` has.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Message(msgspec.Struct, frozen=True):
     invite: tuple[str, ...] = ()
     ends: bool = False
     returns: bool = False
+    said: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -108,3 +109,9 @@ def place_of(target: str) -> str:
     rest = target.partition("://")[2]
     host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
     return f"{scheme_of(target)}://{host}"
+
+
+def seat_of(effect: Effect) -> str:
+    """Return the row in which an effect waits for its provider. What nobody waits for keeps nobody from a seat."""
+    place = place_of(effect.target)
+    return f"beside {place}" if effect.kind in (EffectKind.ROOM, EffectKind.POST) else place

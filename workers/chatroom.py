@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from triage.model import Ending
+from triage.model import EffectKind, Ending
 from workers.channel import Delivery, Message
 
 
@@ -38,13 +38,27 @@ class ChatRoom(Protocol):
         """Post and pin the status, or change the message `known`. Return the message's id."""
         ...
 
+    def say(self, room: str, text: str, post: str, repeat: bool) -> Delivery | None:
+        """Post a text whose id is `post`. `repeat`: it may be there already, and then is not posted again."""
+        ...
+
     def archive(self, room: str) -> Delivery | None:
         """Archive the room, which may be archived already."""
         ...
 
 
-def keep(chat: ChatRoom, message: Message) -> Delivery:
-    """Bring an incident's room to what `message` says. The receipt is `<room>:<status message>`."""
+def send(chat: ChatRoom, message: Message) -> Delivery:
+    """Tell an incident's room what happens where `message` is a post, else bring it to what `message` says."""
+    return _tell(chat, message) if message.kind is EffectKind.POST else _keep(chat, message)
+
+
+def _tell(chat: ChatRoom, message: Message) -> Delivery:
+    fault = chat.say(message.thread.partition(":")[0], message.said, message.id, message.possible_repeat)
+    return fault or Delivery(Ending.DELIVERED, "the room was told")
+
+
+def _keep(chat: ChatRoom, message: Message) -> Delivery:
+    """Bring the room to what it should be. The receipt is `<room>:<status message>`."""
     room, _, known = message.thread.partition(":")
     if not room:
         opened = chat.open(message.room, message.title)

@@ -26,7 +26,7 @@ from triage.model import SECOND, Effect, EffectKind, Ending, Millis, Result
 from triage.store import effects
 from triage.store.effects import Claimed
 from workers import templates, tickets, wording
-from workers.channel import Channel, Delivery, choose, place_of, scheme_of
+from workers.channel import Channel, Delivery, choose, place_of, scheme_of, seat_of
 from workers.pace import Pace
 from workers.secrets import Lookup, UnsetSecret, expand, scrub
 
@@ -53,13 +53,13 @@ log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One message on its way: what, to which place, since when (monotonic seconds), under which claim.
+    """One message on its way: what, in which row (`channel.seat_of`), since when (monotonic seconds), by which claim.
 
     `ticket` is unique to the attempt: a send that was given up may end after the next one began.
     """
 
     effect: Effect
-    place: str
+    seat: str
     since: float
     token: str
 
@@ -143,13 +143,13 @@ class Deliver:
         over_rate: set[str] = set()
 
         def wanted(effect: Effect) -> bool:
-            place = place_of(effect.target)
-            if effect.id in self._taken_late or taken_seats[place] >= SEATS_PER_PLACE or place in over_rate:
+            seat = seat_of(effect)
+            if effect.id in self._taken_late or taken_seats[seat] >= SEATS_PER_PLACE or seat in over_rate:
                 return False
-            if effect.due >= woke_at and not self._pace.allows(self._client, place, now):
-                over_rate.add(place)
+            if effect.due >= woke_at and not self._pace.allows(self._client, place_of(effect.target), now, seat):
+                over_rate.add(seat)
                 return False
-            taken_seats[place] += 1
+            taken_seats[seat] += 1
             return True
 
         since = time.monotonic()
@@ -170,11 +170,11 @@ class Deliver:
         return reported
 
     def _taken_seats(self) -> Counter[str]:
-        """Return how many seats are taken by place. A provider that never lets go of one gets it back in time."""
+        """Return how many seats are taken by row. A provider that never lets go of one gets it back in time."""
         oldest = time.monotonic() - SEAT_S
         for sending in [one for one in list(self._seated.values()) if one.since < oldest]:
             self._seated.pop(sending.ticket, None)
-        return Counter(sending.place for sending in list(self._seated.values()))
+        return Counter(sending.seat for sending in list(self._seated.values()))
 
     def _bury(self, claimed: Claimed, token: str) -> int:
         """Report, instead of sending it, what workers died of. A ticket is sent once: one is enough."""
@@ -185,7 +185,7 @@ class Deliver:
     def _start(self, claimed: Claimed, token: str, since: float) -> None:
         """Send one effect on its way."""
         effect = claimed.effect
-        sending = Sending(effect, place_of(effect.target), since, token)
+        sending = Sending(effect, seat_of(effect), since, token)
         self._on_their_way[sending.ticket] = sending
         self._seated[sending.ticket] = sending
         # Daemons: a provider that never answers must not keep the process from ending.

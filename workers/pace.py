@@ -30,7 +30,10 @@ class Pace:
             return 0
         return self.named.get(place, self.named.get(scheme, self.each))
 
-    def allows(self, client: redis.Redis, place: str, now: Millis) -> bool:
-        """Take a slot of a place for one message. Return whether there was one. Raises redis.RedisError."""
+    def allows(self, client: redis.Redis, place: str, now: Millis, counted: str = "") -> bool:
+        """Take a slot of a place for one message. Return whether there was one. Raises redis.RedisError.
+
+        `counted` is what it counts as, where that is not the place itself.
+        """
         limit = self.limit(place)
-        return not limit or rates.take(client, place, now, limit)
+        return not limit or rates.take(client, counted or place, now, limit)

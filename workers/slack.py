@@ -25,6 +25,10 @@ HEADER_MAX: Final = 150
 BUTTON_PREFIX: Final = "tocsin:"
 """Begins the action ids of our buttons; the desk knows them by it."""
 METADATA: Final = "tocsin_message"
+LOOKED_AT: Final = 30
+"""How many of the newest messages are looked at for an earlier copy."""
+QUIET: Final = {"unfurl_links": False, "unfurl_media": False, "mrkdwn": False, "parse": "none", "link_names": False}
+"""Nothing in a text becomes a mention, a preview or mark-up."""
 _LATER: Final = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
@@ -100,6 +104,36 @@ def _broken(fault: Exception) -> Delivery:
         cause = fault.reason if isinstance(fault.reason, Exception) else fault
         return Delivery(Ending.TRY_AGAIN, f"Slack cannot be reached: {type(cause).__name__}")
     return Delivery(Ending.TRY_AGAIN, "Slack may have taken it, but no answer came", ambiguous=True)
+
+
+def metadata(message: str, incident: str = "") -> dict[str, Any]:
+    """Return what goes with a message so that `earlier` finds it."""
+    return {"event_type": METADATA, "event_payload": {"id": message, "incident": incident}}
+
+
+def earlier(token: str, channel: str, first: str, message: str) -> str:
+    """Return the receipt of an earlier copy of a message, found by its metadata; "" where there is none, or we may not
+    look. `first` is the message that begins its thread, or "".
+    """
+    if channel[0] in "UW":
+        opened = call(token, "conversations_open", users=channel)
+        if isinstance(opened, Delivery):
+            return ""
+        channel = str(opened["channel"]["id"])
+    method, more = ("conversations_replies", {"ts": first}) if first else ("conversations_history", {})
+    answer = call(token, method, channel=channel, limit=LOOKED_AT, include_all_metadata=True, **more)
+    if isinstance(answer, Delivery):
+        return ""
+    for one in answer.get("messages", ()):
+        payload = (one.get("metadata") or {}).get("event_payload") or {}
+        if payload.get("id") == message:
+            return receipt(channel, one.get("ts"))
+    return ""
+
+
+def receipt(channel: Any, ts: Any) -> str:
+    """Return what a later message is to know of one, or ""."""
+    return f"{channel}:{ts}" if channel and ts else ""
 
 
 def escaped(text: str) -> str:

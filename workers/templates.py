@@ -22,10 +22,10 @@ from triage.store import keys
 FOLDER: Final = "templates/"
 SUFFIX: Final = ".txt"
 DEFAULT: Final = "default"
-_UNWORDED: Final = (EffectKind.UPDATE, EffectKind.ROOM, EffectKind.TICKET)
+_UNWORDED: Final = (EffectKind.UPDATE, EffectKind.ROOM, EffectKind.POST, EffectKind.TICKET)
 KINDS: Final = tuple(kind.value for kind in EffectKind if kind not in _UNWORDED)
-"""Kinds of messages that can be worded. An update is worded as the page that it changes, a room is ours, and
-postmortems.yaml words a ticket.
+"""Kinds of messages that can be worded. An update is worded as the page that it changes, a room and its posts are
+ours, and postmortems.yaml words a ticket.
 """
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",

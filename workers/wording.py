@@ -77,9 +77,8 @@ def _values(effect: Effect, made: Message) -> dict[str, str]:
     given |= {"title": effect.title or given["title"], "severity": effect.severity.name, "kind": effect.kind.value}
     acknowledge = _how(facts, made.url, made.answer_url, made.number) if _asks(effect) else ""
     harmless = {name: clean(value, LINE_MAX) for name, value in given.items()}
-    lines = [clean(line, LINE_MAX) for line in facts.get("text", "")[:TEXT_MAX].splitlines()]
     return harmless | {
-        "text": "\n".join(lines),
+        "text": "\n".join(_said(facts)),
         "person": clean(effect.person, LINE_MAX),
         "id": effect.id,
         "repeat": "possible repeat" if made.possible_repeat else "",
@@ -128,6 +127,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         invite=tuple(filter(None, facts.get("invite", "").split(","))),
         ends=bool(facts.get("archive")),
         returns=bool(facts.get("restore")),
+        said="\n".join(_said(facts)) if effect.kind is EffectKind.POST else "",
         word=links.word_of(link_secret, effect.id) if token else "",
     )
 
@@ -139,10 +139,13 @@ def _asks(effect: Effect) -> bool:
     return effect.kind is EffectKind.PAGE
 
 
+_SEVERITY_FIRST: Final = frozenset({EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM, EffectKind.POST})
+
+
 def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
     """Return the one line that wakes somebody: how bad, what, and whether it may be a second copy."""
     parts = [clean(effect.title or facts.get("title", "") or "untitled", TITLE_MAX)]
-    if effect.kind in (EffectKind.PAGE, EffectKind.UPDATE, EffectKind.ROOM) and not facts.get("drill"):
+    if effect.kind in _SEVERITY_FIRST and not facts.get("drill"):
         flaps = " flapping:" if effect.kind is EffectKind.PAGE and facts.get("flapping") else ""
         parts.insert(0, f"{facts.get('severity') or effect.severity}{flaps}")
     elif effect.kind is EffectKind.OPERATOR:
@@ -160,14 +163,19 @@ def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]
     if effect.kind is EffectKind.DOCUMENT:
         return [_document_line(line) for line in facts.get("text", "")[:DOCUMENT_MAX].splitlines()]
     lines = [_how(facts, link, answer_url, number)] if _asks(effect) else []
-    if text := facts.get("text"):
-        lines += [clean(line, LINE_MAX) for line in text[:TEXT_MAX].splitlines()]
+    lines += _said(facts)
+    if effect.kind is EffectKind.POST:
+        return [*lines, *([f"Link: {link}"] if link else [])]
     if late := facts.get("late"):
         lines.append(f"This message is late by {clean(late, LINE_MAX)}.")
     for name, value in _rows(facts, link, effect.made_at):
         if value:
             lines.append(f"{name}: {value}")
     return lines
+
+
+def _said(facts: Mapping[str, str]) -> list[str]:
+    return [clean(line, LINE_MAX) for line in facts.get("text", "")[:TEXT_MAX].splitlines()]
 
 
 def _document_line(line: str) -> str:

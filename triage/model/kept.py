@@ -127,6 +127,24 @@ class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
     archived: bool = False
 
 
+class Outlet(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A place of a chat service that hears of an incident's timeline (`triage.outlets`).
+
+    `target` is its contact method; `room` tells that it is the incident's room. `unsaid` are lines that wait, each as
+    its kind, its text, and how many it stands for; `dropped` counts those that there were too many of. `post` is the
+    id of the effect that says some of them now, or "", `said_at` when the last one ended. `receipt` is what the service
+    calls the first post.
+    """
+
+    target: str
+    room: bool = False
+    unsaid: tuple[tuple[str, str, int], ...] = ()
+    dropped: int = 0
+    post: str = ""
+    said_at: Millis = 0
+    receipt: str = ""
+
+
 class Place(msgspec.Struct, array_like=True, gc=False):
     """Whose room it is: kept by `<service>:<room>`, for what is said there.
 
@@ -167,7 +185,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `runs` are the runs of actions, oldest first.
     `doubted`: old memory has it, and no sender has said since that it fires.
     `recalled` are action items of earlier incidents like it (key of that incident, id of the item), `still_open` says
-    as a phrase which of them were open when it opened.
+    as a phrase which of them were open when it opened. `outlets` are the places that hear of it.
     """
 
     key: str
@@ -247,6 +265,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     promised_at: Millis | None = None
     recalled: tuple[tuple[str, str], ...] = ()
     still_open: str = ""
+    outlets: tuple[Outlet, ...] = ()
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):
@@ -258,9 +277,10 @@ class Group(msgspec.Struct, array_like=True, gc=False):
 class EffectKind(enum.StrEnum):
     """A page demands an acknowledgement; a notification informs; an operator message says that Tocsin needs care.
 
-    An update changes a message that was sent before, and disturbs nobody; a room is where responders meet. A document
-    is a postmortem that is published, an item one thing to be done after an incident; both go to places that
-    postmortems.yaml names. A ticket is an item for the operators' tracker, which is sent at most once.
+    An update changes a message that was sent before, and disturbs nobody; a room is where responders meet, and a
+    post tells it or another place of a chat service what happens. A document is a postmortem that is published, an item
+    one thing to be done after an incident; both go to places that postmortems.yaml names. A ticket is an item for the
+    operators' tracker, which is sent at most once.
     """
 
     PAGE = "page"
@@ -271,6 +291,7 @@ class EffectKind(enum.StrEnum):
     DOCUMENT = "document"
     ITEM = "item"
     TICKET = "ticket"
+    POST = "post"
 
 
 class Effect(msgspec.Struct, array_like=True, gc=False):

@@ -23,7 +23,7 @@ from triage.rulebook.metrics import MetricRules
 from triage.rulebook.postmortems import Learning
 from triage.rulebook.problems import Problem
 from triage.rulebook.quiet import QuietRules
-from triage.rulebook.rooms import RoomRule
+from triage.rulebook.rooms import Rooms
 from triage.rulebook.rule import Index, Rule
 from triage.rulebook.status import StatusRules
 from triage.rulebook.types import (
@@ -125,7 +125,7 @@ class Rulebook:
         checks: Mapping[str, Check],
         updates: UpdateRules,
         actions: Mapping[str, Action],
-        rooms: tuple[RoomRule, ...] = (),
+        rooms: Rooms = Rooms(),  # noqa: B008  it never changes
         meanings: Mapping[Severity, Meaning],
         drills: Mapping[str, DrillPlan],
         status: StatusRules,
@@ -152,7 +152,7 @@ class Rulebook:
         self.checks = checks
         self.updates = updates
         self.actions = actions
-        self.rooms = rooms
+        self.rooms, self.posts = rooms
         self.meanings = meanings
         self.drills = drills
         self.status = status

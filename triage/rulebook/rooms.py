@@ -1,8 +1,9 @@
-"""rooms.yaml: for which incidents a room is opened in a chat service, and who is invited."""
+"""rooms.yaml: for which incidents a room is opened in a chat service, who is invited, and who else is told."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 from pydantic import Field
@@ -33,62 +34,112 @@ class RoomShape(Shape):
     archive: Literal["resolved", "closed"] = Field("closed", description="The phase at which the room is archived.")
 
 
+class PostsShape(Shape):
+    """A place of a chat service that is told what happens: each one that fits an incident."""
+
+    name: Name = Field(description="What people see of this rule.")
+    contact: Text = Field(description="Where: any contact method, like discord://${ID}/${TOKEN}.")
+    severities: list[SeverityName] = Field(
+        default_factory=lambda: [Severity.P0, Severity.P1], description="For incidents of these severities."
+    )
+    services: Texts = Field(default_factory=list, description="Only for these services; empty: for all.")
+
+
 class RoomsFile(Shape):
-    """rooms.yaml: incident rooms."""
+    """rooms.yaml: incident rooms, and where else is told of incidents."""
 
     rooms: list[RoomShape] = Field(default_factory=list, description="Read top to bottom.")
+    posts: list[PostsShape] = Field(default_factory=list, description="All that fit are told.")
 
 
-class RoomRule(msgspec.Struct, frozen=True):
-    """For which incidents a room is opened, where, and with whom. `archive` is the phase that ends it."""
+class PostsRule(msgspec.Struct, frozen=True):
+    """Which incidents a place is told of."""
 
     name: str
     target: str
     severities: tuple[Severity, ...]
     services: tuple[str, ...] = ()
+
+    def fits(self, severity: Severity, service: str) -> bool:
+        """Tell whether it is for such an incident."""
+        return severity in self.severities and (not self.services or service in self.services)
+
+
+class RoomRule(PostsRule, frozen=True):
+    """For which incidents a room is opened, where, and with whom. `archive` is the phase that ends it."""
+
     invite: tuple[str, ...] = ()
     archive: str = "closed"
 
-    def fits(self, severity: Severity, service: str) -> bool:
-        """Tell whether an incident gets such a room."""
-        return severity in self.severities and (not self.services or service in self.services)
+
+class Rooms(NamedTuple):
+    """What rooms.yaml comes to."""
+
+    rooms: tuple[RoomRule, ...] = ()
+    posts: tuple[PostsRule, ...] = ()
 
 
 def compile_rooms(
     parts: list[Part], services: dict[str, Service], people: dict[str, Person], problems: list[Problem]
-) -> tuple[RoomRule, ...]:
+) -> Rooms:
     """Compile rooms.yaml; its faults are added to `problems`."""
-    found: list[RoomRule] = []
+    rooms: list[RoomRule] = []
+    posts: list[PostsRule] = []
     for part in parts:
         if not isinstance(part.shape, RoomsFile):
             continue
-        if len(part.shape.rooms) > MOST:
-            problems.append(part.document.problem(("rooms",), f"there are more than {MOST} kinds of rooms"))
-        for index, shape in enumerate(part.shape.rooms):
-            place = ("rooms", part.position("rooms", index))
-            fault = secrets.method_fault(shape.contact) or _no_room(shape.contact)
-            if fault:
-                known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
-                hint = secrets.REMEDY if "literal" in fault else known
-                problems.append(part.document.problem((*place, "contact"), fault, hint))
-            for field, names, kinds in (("services", shape.services, services), ("invite", shape.invite, people)):
-                for position, name in enumerate(names):
-                    if name not in kinds:
-                        what = "service" if field == "services" else "person"
-                        hint = closest(name, kinds)
-                        message = f'there is no {what} "{name}"'
-                        problems.append(part.document.problem((*place, field, position), message, hint, "warning"))
-            found.append(
-                RoomRule(
-                    shape.name,
-                    shape.contact,
-                    tuple(shape.severities),
-                    tuple(shape.services),
-                    tuple(shape.invite),
-                    shape.archive,
-                )
+        both: dict[str, Sequence[RoomShape | PostsShape]] = {"rooms": part.shape.rooms, "posts": part.shape.posts}
+        for field, shapes in both.items():
+            if len(shapes) > MOST:
+                problems.append(part.document.problem((field,), f"there are more than {MOST} kinds of {field}"))
+            for index, one in enumerate(shapes):
+                _check(part, (field, part.position(field, index)), one, services, people, problems)
+        rooms += [
+            RoomRule(
+                shape.name,
+                shape.contact,
+                tuple(shape.severities),
+                tuple(shape.services),
+                tuple(shape.invite),
+                shape.archive,
             )
-    return tuple(found)
+            for shape in part.shape.rooms
+        ]
+        posts += [
+            PostsRule(shape.name, shape.contact, tuple(shape.severities), tuple(shape.services))
+            for shape in part.shape.posts
+        ]
+    return Rooms(tuple(rooms), tuple(posts))
+
+
+def _check(
+    part: Part,
+    place: tuple[str | int, ...],
+    shape: RoomShape | PostsShape,
+    services: dict[str, Service],
+    people: dict[str, Person],
+    problems: list[Problem],
+) -> None:
+    is_room = isinstance(shape, RoomShape)
+    fault = secrets.method_fault(shape.contact) or (_no_room(shape.contact) if is_room else _a_room(shape.contact))
+    if fault:
+        known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
+        hint = secrets.REMEDY if "literal" in fault else known
+        problems.append(part.document.problem((*place, "contact"), fault, hint))
+    named: list[tuple[str, str, Sequence[str], Iterable[str]]] = [("services", "service", shape.services, services)]
+    if isinstance(shape, RoomShape):
+        named.append(("invite", "person", shape.invite, people))
+    for field, what, names, kinds in named:
+        for position, name in enumerate(names):
+            if name not in kinds:
+                message = f'there is no {what} "{name}"'
+                problems.append(
+                    part.document.problem((*place, field, position), message, closest(name, kinds), "warning")
+                )
+
+
+def _a_room(contact: str) -> str:
+    return "" if _no_room(contact) else "this contact method opens rooms, which belong under `rooms`"
 
 
 def _no_room(contact: str) -> str:

@@ -20,6 +20,10 @@ from workers.outbound import Answer, call, judge
 SCHEMES: Final = ("mattermost+room", "mattermost+room+http")
 HEADER_MAX: Final = 1_000
 DISPLAY_MAX: Final = 64
+PROP: Final = "tocsin_message"
+LOOKED_AT: Final = 30
+"""How many of the newest posts are looked at for an earlier copy."""
+LOOKED_MAX: Final = 2_097_152
 _TARGET: Final = re.compile(r"(?P<token>[^@/]+)@(?P<host>[^@/?#]+)/(?P<team>[a-z0-9_-]+)/?\Z")
 _ID: Final = re.compile(rb'"id"\s*:\s*"([a-z0-9]{1,40})"')
 _ENCODER: Final = msgspec.json.Encoder()
@@ -32,7 +36,7 @@ def send(target: str, message: Message) -> Delivery:
         return Delivery(Ending.GIVE_UP, "write mattermost+room://${TOKEN}@chat.example.org/team")
     scheme = "http" if scheme_of(target).endswith("+http") else "https"
     server = _Server(f"{scheme}://{found['host']}/api/v4", found["token"], found["team"])
-    return chatroom.keep(server, message)
+    return chatroom.send(server, message)
 
 
 class _Server:
@@ -104,6 +108,19 @@ class _Server:
         if not isinstance(made, Delivery):
             self._ask("POST", f"/posts/{made}/pin")  # a status that is not pinned is a status all the same
         return made
+
+    def say(self, room: str, text: str, post: str, repeat: bool) -> Delivery | None:
+        """Post a text; its id is in the post's `props`."""
+        if repeat and self._has(room, post):
+            return None
+        return self._done("POST", "/posts", {"channel_id": room, "message": _quoted(text), "props": {PROP: post}})
+
+    def _has(self, room: str, post: str) -> bool:
+        """Tell whether one of the newest posts of a channel is ours with that id."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        url = f"{self._base}/channels/{room}/posts?per_page={LOOKED_AT}"
+        answer = call("GET", url, b"", headers, answer_max=LOOKED_MAX)
+        return isinstance(answer, Answer) and answer.status == 200 and f'"{post}"'.encode() in answer.body
 
     def archive(self, room: str) -> Delivery | None:
         """Archive the channel."""

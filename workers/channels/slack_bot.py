@@ -16,8 +16,6 @@ from workers import slack
 from workers.channel import Delivery, Message
 
 SCHEMES: Final = ("slack+bot",)
-LOOKED_AT: Final = 30
-"""How many of the newest messages are looked at for an earlier copy."""
 _TARGET: Final = re.compile(r"(?P<token>[^@/]+)@(?P<workspace>[^@/?#]*)/(?P<place>[CGDUW][A-Z0-9]{1,30})/?\Z")
 _ENDED: Final = frozenset(phase.value for phase in ENDED)
 MALFORMED: Final = "write slack+bot://${SLACK_BOT_TOKEN}@workspace/C0123456, with the ID of a channel or a member"
@@ -32,26 +30,21 @@ def send(target: str, message: Message) -> Delivery:
     channel, _, first = message.thread.partition(":")
     if message.kind is EffectKind.UPDATE:
         return _judge(slack.call(token, "chat_update", channel=channel, ts=first, **_content(message)), "updated")
-    asked: dict[str, Any] = {"channel": channel or place, **_content(message), **_QUIET}
+    asked: dict[str, Any] = {"channel": channel or place, **_content(message), **slack.QUIET}
     if first:
         asked |= {"thread_ts": first, "reply_broadcast": message.kind is EffectKind.PAGE}
     if message.possible_repeat:
-        earlier = _earlier(token, channel or place, first, message.id)
+        earlier = slack.earlier(token, channel or place, first, message.id)
         if earlier:
             return Delivery(Ending.DELIVERED, "Slack had it already", receipt=earlier)
     return _judge(slack.call(token, "chat_postMessage", **asked), "Slack took it")
-
-
-_QUIET: Final = {"unfurl_links": False, "unfurl_media": False, "mrkdwn": False, "parse": "none", "link_names": False}
-"""Nothing in a text becomes a mention, a preview or mark-up."""
 
 
 def _content(message: Message) -> dict[str, Any]:
     """Return what a message shows. `text` is what a lock screen and a screen reader get."""
     first_line = message.body.partition("\n")[0] if message.kind is EffectKind.PAGE else ""
     text = f"{message.title}\n{first_line}".strip()
-    payload = {"id": message.id, "incident": message.incident}
-    metadata = {"event_type": slack.METADATA, "event_payload": payload}
+    metadata = slack.metadata(message.id, message.incident)
     return {"text": slack.escaped(text) or "Tocsin", "blocks": _blocks(message), "metadata": metadata}
 
 
@@ -88,26 +81,4 @@ def _buttons(message: Message) -> list[dict[str, Any]]:
 def _judge(answer: Mapping[str, Any] | Delivery, taken: str) -> Delivery:
     if isinstance(answer, Delivery):
         return answer
-    return Delivery(Ending.DELIVERED, taken, receipt=_receipt(answer.get("channel"), answer.get("ts")))
-
-
-def _receipt(channel: Any, ts: Any) -> str:
-    return f"{channel}:{ts}" if channel and ts else ""
-
-
-def _earlier(token: str, channel: str, first: str, message_id: str) -> str:
-    """Return the receipt of an earlier copy, found by its metadata; "" when there is none or we may not look."""
-    if channel[0] in "UW":
-        opened = slack.call(token, "conversations_open", users=channel)
-        if isinstance(opened, Delivery):
-            return ""
-        channel = str(opened["channel"]["id"])
-    method, more = ("conversations_replies", {"ts": first}) if first else ("conversations_history", {})
-    answer = slack.call(token, method, channel=channel, limit=LOOKED_AT, include_all_metadata=True, **more)
-    if isinstance(answer, Delivery):
-        return ""
-    for one in answer.get("messages", ()):
-        payload = (one.get("metadata") or {}).get("event_payload") or {}
-        if payload.get("id") == message_id:
-            return _receipt(channel, one.get("ts"))
-    return ""
+    return Delivery(Ending.DELIVERED, taken, receipt=slack.receipt(answer.get("channel"), answer.get("ts")))

@@ -25,7 +25,7 @@ def send(target: str, message: Message) -> Delivery:
     found = _TARGET.match(target.partition("://")[2])
     if found is None:
         return Delivery(Ending.GIVE_UP, "write slack+room://${SLACK_BOT_TOKEN}@workspace")
-    return chatroom.keep(_Workspace(found["token"]), message)
+    return chatroom.send(_Workspace(found["token"]), message)
 
 
 class _Workspace:
@@ -92,13 +92,21 @@ class _Workspace:
         if known:
             fault = self._done("chat_update", channel=room, ts=known, **shown)
             return known if fault is None else fault
-        quiet = {"parse": "none", "link_names": False, "unfurl_links": False}
-        answer = self._call("chat_postMessage", channel=room, **quiet, **shown)
+        answer = self._call("chat_postMessage", channel=room, **slack.QUIET, **shown)
         if isinstance(answer, Delivery):
             return answer
         ts = str(answer["ts"])
         self._call("pins_add", channel=room, timestamp=ts)  # a status that is not pinned is a status all the same
         return ts
+
+    def say(self, room: str, text: str, post: str, repeat: bool) -> Delivery | None:
+        """Post a text; its id is in the message's metadata."""
+        if repeat and slack.earlier(self._token, room, "", post):
+            return None
+        shown: dict[str, Any] = {"text": slack.escaped(text), "blocks": [slack.section(text)]}
+        return self._done(
+            "chat_postMessage", "is_archived", channel=room, metadata=slack.metadata(post), **slack.QUIET, **shown
+        )
 
     def archive(self, room: str) -> Delivery | None:
         """Archive the channel."""

@@ -111,6 +111,7 @@ class Mattermost:
         if len(body["message"]) > 16_383:
             return 400, {"id": "model.post.is_valid.message_length.app_error"}
         made = self.written(BOT, body["channel_id"], body["message"], root_id=body.get("root_id", ""))
+        made["props"] |= body.get("props", {})
         return 201, {"id": made["id"]}
 
     def written(self, user: str, channel: str, text: str, **more: Any) -> dict[str, Any]:

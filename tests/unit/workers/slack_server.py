@@ -34,7 +34,9 @@ class Room:
 
 @dataclass
 class Slack:
-    """One workspace. `troubles`: method → what it answers instead: an error, a status with headers, or "cut"."""
+    """One workspace. `troubles`: method → what it answers instead: an error, a status with headers, or "cut";
+    "lost": it is done, and the answer does not arrive.
+    """
 
     rooms: dict[str, Room] = field(default_factory=lambda: {"C0ALERTS": Room("alerts"), "D0ANA": Room("U0ANA")})
     people: tuple[str, ...] = ("U0ANA", "U0BEN", "U0EVE")
@@ -71,10 +73,14 @@ class Slack:
         wanted = APP if method == "apps.connections.open" else BOT
         if request.headers.get("Authorization") != f"Bearer {wanted}":
             return web.json_response({"ok": False, "error": "invalid_auth"})
-        if trouble:
+        if trouble and trouble != "lost":
             return web.json_response({"ok": False, "error": trouble, "needed": "chat:write"})
         done: Callable[[dict[str, Any]], Any] = getattr(self, method.replace(".", "_"))
         result = done(arguments)
+        if trouble == "lost":
+            del self.troubles[method]
+            assert request.transport is not None
+            request.transport.abort()
         if isinstance(result, str):
             return web.json_response({"ok": False, "error": result})
         return web.json_response({"ok": True, **result})
