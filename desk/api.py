@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -39,13 +40,19 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request after it was checked: who asks (None: anybody on this machine), and what."""
+    """One request after it was checked: who asks (None: anybody on this machine), what, and under which id."""
 
     office: Office
     request: web.Request
     person: Person | None
     query: Any
     body: Any
+    identity: str = ""
+
+    @property
+    def request_id(self) -> str:
+        """Return the id under which it goes into the journal."""
+        return self.identity or secrets.token_hex(8)
 
     @property
     def client(self) -> queries.Client:
@@ -58,10 +65,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A body with a status other than 200."""
+    """A body with its status. `again`: it is the answer of the first time, under the same Idempotency-Key."""
 
     shape: BaseModel
     status: int
+    again: bool = False
 
 
 Handler = Callable[[Call], Awaitable[BaseModel | Answered]]

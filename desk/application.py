@@ -108,12 +108,9 @@ def _endpoint(office: Office, route: Route) -> Callable[[web.Request], Awaitable
     async def perform(request: web.Request, person: Person | None) -> web.StreamResponse:
         query = _query(route, request)
         raw = await _raw(request) if route.body is not None else b""
-
-        async def do() -> web.Response:
-            body = _body(route.body, raw) if route.body is not None else None
-            return _answer(await route.handler(Call(office, request, person, query, body)))
-
-        return await repeating.once(office, route, request, person, raw, do)
+        identity = repeating.identity(route, request, person, raw)
+        body = _body(route.body, raw) if route.body is not None else None
+        return _answer(await route.handler(Call(office, request, person, query, body, identity)))
 
     admitted = admitting.logged(office, route, perform)
     return _caught(handle)
@@ -193,10 +190,10 @@ def _body(model: type[BaseModel], raw: bytes) -> BaseModel:
 
 
 def _answer(found: BaseModel | Answered) -> web.Response:
-    shape, status = (found.shape, found.status) if isinstance(found, Answered) else (found, 200)
-    return web.Response(
-        body=shape.model_dump_json().encode(), status=status, content_type="application/json", headers=_HEADERS
-    )
+    answered = found if isinstance(found, Answered) else Answered(found, 200)
+    headers = {**_HEADERS, repeating.AGAIN: "true"} if answered.again else _HEADERS
+    body = answered.shape.model_dump_json().encode()
+    return web.Response(body=body, status=answered.status, content_type="application/json", headers=headers)
 
 
 def _problem(problem: Problem) -> web.Response:

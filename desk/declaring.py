@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from desk import reading, shapes, showing
+from desk import commands, reading, shapes, showing
 from desk.api import BASE, Answered, Call, Office, Route
 from desk.asking import Text
 from desk.commands import TEXT_MAX
@@ -16,7 +16,7 @@ from desk.people import CSRF_FIELD, Person
 from desk.problems import Problem
 from triage.commanding import IMPACT_MAX
 from triage.declaring import ASKS, TITLE_MAX
-from triage.model import Answer, Declared, Event, Kind, Severity, short
+from triage.model import Declared, Event, Kind, Severity, short
 from triage.responding import REFUSED
 from triage.store import queries, standing
 
@@ -53,12 +53,11 @@ class DeclareDone(BaseModel):
 async def declare_incident(call: Call) -> Answered:
     """Declare an incident: it is open at once, and pages by the policy that the rules name for its service."""
     assert call.person is not None  # noqa: S101  a route that changes is never called without
-    request = call.request.headers.get("X-Request-Id", "")[:100]
-    entry, answer = await declare(call.office, call.person, call.body, request)
+    heard = await declare(call.office, call.person, call.body, call.request_id)
+    entry, answer = heard.entry, heard.answer
     if answer is None:
-        text = "it is in the journal, but triage has not come to it yet"
         look = f"{BASE}/why?of={entry}"
-        return Answered(DeclareDone(ending="pending", text=text, entry=entry, incident=None, look=look), 202)
+        return Answered(DeclareDone(ending="pending", text=heard.text, entry=entry, incident=None, look=look), 202)
     if answer.ending == ASKS:
         raise Problem(409, "confirm", "Say it again to mean it", answer.text, confirm=True)
     if answer.ending == REFUSED:
@@ -66,11 +65,13 @@ async def declare_incident(call: Call) -> Answered:
     one = await queries.incident(call.client, answer.incident)
     shape = showing.incident(one, call.external_url)
     look = f"{BASE}/incidents/{shape.id}"
-    return Answered(DeclareDone(ending="done", text=answer.text, entry=entry, incident=shape, look=look), 200)
+    return Answered(
+        DeclareDone(ending="done", text=answer.text, entry=entry, incident=shape, look=look), 200, heard.again
+    )
 
 
-async def declare(office: Office, person: Person, body: DeclareBody, request: str = "") -> tuple[str, Answer | None]:
-    """Append it, and wait for the answer; None: not decided in time. Raises queries.Unknown for an unknown report."""
+async def declare(office: Office, person: Person, body: DeclareBody, request: str = "") -> commands.Heard:
+    """Append it, and wait for the answer. Raises queries.Unknown for an unknown report, and as `commands.ask`."""
     reported = await _report(office, body.report) if body.report else None
     asked = Declared(
         title=body.title or (reported.title if reported else ""),
@@ -85,9 +86,7 @@ async def declare(office: Office, person: Person, body: DeclareBody, request: st
         confirm=body.confirm,
         request=request or secrets.token_hex(8),
     )
-    entry = await office.desk.appender.append(asked, office.desk.clock())
-    decided = await queries.wait_decided(office.desk.client, entry, office.desk.settings.answer_wait_s)
-    return entry, await queries.answer(office.desk.client, entry) if decided else None
+    return await commands.ask(office.desk, asked)
 
 
 async def _report(office: Office, ref: str) -> Event:
@@ -126,11 +125,12 @@ def add_views(app: web.Application, house: Views) -> None:
 
     async def take(request: web.Request, person: Person) -> web.Response:
         fields = {name: value for name, value in request[reading.FORM].items() if name != CSRF_FIELD}
-        entry, answer = await declare(house.office, person, reading.shaped(DeclareBody, fields))
+        heard = await declare(house.office, person, reading.shaped(DeclareBody, fields))
+        answer = heard.answer
         if answer is not None and answer.ending in (ASKS, REFUSED):
             asks = short(answer.incident) if answer.ending == ASKS else ""
             return await _form(house, person, fields, 409, answer.text, asks)
-        goal = f"/incidents/{short(answer.incident)}" if answer is not None else f"/?declared={entry}"
+        goal = f"/incidents/{short(answer.incident)}" if answer is not None else f"/?declared={heard.entry}"
         return web.Response(status=303, headers={"Location": goal, "Cache-Control": "no-store"})
 
     app.router.add_get("/declare", house.signed_in(show))

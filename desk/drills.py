@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -16,7 +15,7 @@ from triage.drill import Drill
 from triage.model import DrillAsked, Millis, clean_text, short
 from triage.rulebook.durations import parse_duration
 from triage.store import drills as kept
-from triage.store import queries, standing
+from triage.store import standing
 
 _ENDING: Final = {202: "Appended, but not decided within two seconds."}
 
@@ -119,18 +118,14 @@ class ShadowPage(BaseModel):
 async def start_drill(call: Call) -> Answered:
     """Page somebody for a test."""
     assert call.person is not None  # noqa: S101  a route that changes is never called without
-    desk, body = call.office.desk, call.body
-    request = call.request.headers.get("X-Request-Id", "")[:100] or secrets.token_hex(8)
-    who, via = call.person.name, call.person.via
-    asked = DrillAsked(body.target, who, via, parse_duration(body.within), body.everybody, request=request)
-    entry = await desk.appender.append(asked, desk.clock())
-    if not await queries.wait_decided(call.client, entry, desk.settings.answer_wait_s):
-        return Answered(DrillDone(ending="pending", text=commands.PENDING_TEXT, entry=entry), 202)
-    answer = await queries.answer(call.client, entry)
-    if answer is not None and answer.ending != "done":
-        raise Problem(409, "refused", "Refused", answer.text)
-    text = answer.text if answer is not None else "it was decided; its answer is no longer kept"
-    return Answered(DrillDone(ending="done", text=text, entry=entry), 200)
+    body, who, via = call.body, call.person.name, call.person.via
+    asked = DrillAsked(body.target, who, via, parse_duration(body.within), body.everybody, request=call.request_id)
+    heard = await commands.ask(call.office.desk, asked)
+    if heard.answer is not None and heard.answer.ending != "done":
+        raise Problem(409, "refused", "Refused", heard.text)
+    ending = "done" if heard.decided else "pending"
+    shape = DrillDone(ending=ending, text=heard.text, entry=heard.entry)
+    return Answered(shape, 200 if heard.decided else 202, heard.again)
 
 
 async def list_drills(call: Call) -> BaseModel:

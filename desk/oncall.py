@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -280,17 +279,13 @@ def _shift_at(rota: Rota, person: str, at: Millis, now: Millis) -> tuple[Millis,
 
 async def _ask(call: Call, **words: Any) -> Answered:
     assert call.person is not None  # noqa: S101  a route that changes is never called without
-    desk = call.office.desk
-    request = call.request.headers.get("X-Request-Id", "")[:100] or secrets.token_hex(8)
-    asked = OverrideAsked(by=call.person.name, via=call.person.via, request=request, **words)
-    entry = await desk.appender.append(asked, desk.clock())
-    if not await queries.wait_decided(call.client, entry, desk.settings.answer_wait_s):
-        return Answered(OverrideDone(ending="pending", text=commands.PENDING_TEXT, entry=entry), 202)
-    answer = await queries.answer(call.client, entry)
-    if answer is not None and answer.ending != "done":
-        raise Problem(409, "refused", "Refused", answer.text)
-    text = answer.text if answer is not None else "it was decided; its answer is no longer kept"
-    return Answered(OverrideDone(ending="done", text=text, entry=entry), 200)
+    asked = OverrideAsked(by=call.person.name, via=call.person.via, request=call.request_id, **words)
+    heard = await commands.ask(call.office.desk, asked)
+    if heard.answer is not None and heard.answer.ending != "done":
+        raise Problem(409, "refused", "Refused", heard.text)
+    ending = "done" if heard.decided else "pending"
+    shape = OverrideDone(ending=ending, text=heard.text, entry=heard.entry)
+    return Answered(shape, 200 if heard.decided else 202, heard.again)
 
 
 async def _rulebook(call: Call) -> Rulebook:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -20,8 +19,8 @@ from triage.rulebook.durations import parse_duration, show_duration
 from triage.rulebook.quiet import parse_instant
 from triage.silence import Silence, Words
 from triage.silences import SILENCER, asked, fault_of
-from triage.store import queries, standing
 from triage.store import silences as kept
+from triage.store import standing
 
 SAMPLE: Final = 20
 """How many firing alerts a preview shows."""
@@ -174,13 +173,13 @@ async def put(call: Call, key: str) -> Answered:
     if words.after_resolve is not None:
         found, _ = await kept.firing(call.client, words, await _rulebook(call))
         firing = tuple(one.fingerprint for one in found)
-    return await _ask(call, asked(key, words, call.person.name, call.person.via, firing, _request(call)))
+    return await _ask(call, asked(key, words, call.person.name, call.person.via, firing, call.request_id))
 
 
 async def expire_silence(call: Call) -> Answered:
     """End a silence now; what it held back is decided again at once."""
     assert call.person is not None  # noqa: S101  a route that changes is never called without
-    return await _ask(call, SilenceAsked(_key(call), call.person.name, call.person.via, request=_request(call)))
+    return await _ask(call, SilenceAsked(_key(call), call.person.name, call.person.via, request=call.request_id))
 
 
 async def preview_silence(call: Call) -> BaseModel:
@@ -247,15 +246,12 @@ def _bounded(call: Call, now: Millis, starts_at: Millis | None, ends_at: Millis 
 
 
 async def _ask(call: Call, body: SilenceAsked) -> Answered:
-    desk = call.office.desk
-    entry = await desk.appender.append(body, desk.clock())
-    if not await queries.wait_decided(call.client, entry, desk.settings.answer_wait_s):
-        return Answered(SilenceDone(ending="pending", text=commands.PENDING_TEXT, entry=entry), 202)
-    answer = await queries.answer(call.client, entry)
-    if answer is not None and answer.ending != "done":
-        raise Problem(409, "refused", "Refused", answer.text)
-    text = answer.text if answer is not None else "it was decided; its answer is no longer kept"
-    return Answered(SilenceDone(ending="done", text=text, entry=entry), 200)
+    heard = await commands.ask(call.office.desk, body)
+    if heard.answer is not None and heard.answer.ending != "done":
+        raise Problem(409, "refused", "Refused", heard.text)
+    ending = "done" if heard.decided else "pending"
+    shape = SilenceDone(ending=ending, text=heard.text, entry=heard.entry)
+    return Answered(shape, 200 if heard.decided else 202, heard.again)
 
 
 def _shape(key: str, words: Words, one: Silence | None, now: Millis) -> SilenceShape:
@@ -295,10 +291,6 @@ def _unusable(detail: str) -> Problem:
 
 def _key(call: Call) -> str:
     return call.request.match_info["key"][:200]
-
-
-def _request(call: Call) -> str:
-    return call.request.headers.get("X-Request-Id", "")[:100] or secrets.token_hex(8)
 
 
 async def _rulebook(call: Call) -> Rulebook:

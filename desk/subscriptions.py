@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -17,7 +16,6 @@ from desk.showing import time_of
 from triage import subscriptions
 from triage.model import SubscriptionAsked, clean_text
 from triage.model.roles import Scope
-from triage.store import queries
 from triage.store import subscriptions as kept
 from triage.subscription import Subscription
 
@@ -132,7 +130,7 @@ async def subscribe(call: Call) -> Answered:
         services=tuple(body.services),
         severities=tuple(body.severities),
         contact=tuple(body.contact),
-        request=_request(call),
+        request=call.request_id,
     )
     return await _ask(call, asked)
 
@@ -146,25 +144,18 @@ async def unsubscribe(call: Call) -> Answered:
         raise not_found(f"there is no subscription {wanted[:40]}; it may have ended already")
     if not _is_theirs(one, call.person):
         require(call.person, Scope.ADMIN)
-    asked = SubscriptionAsked(one.name, call.person.name, call.person.via, end=one.id, request=_request(call))
+    asked = SubscriptionAsked(one.name, call.person.name, call.person.via, end=one.id, request=call.request_id)
     return await _ask(call, asked)
-
-
-def _request(call: Call) -> str:
-    return call.request.headers.get("X-Request-Id", "")[:100] or secrets.token_hex(8)
 
 
 async def _ask(call: Call, asked: SubscriptionAsked) -> Answered:
     """Append what is asked, and wait for the answer. Raises Problem 409 when it is refused."""
-    desk = call.office.desk
-    entry = await desk.appender.append(asked, desk.clock())
-    if not await queries.wait_decided(call.client, entry, desk.settings.answer_wait_s):
-        return Answered(SubscriptionDone(ending="pending", text=commands.PENDING_TEXT, entry=entry), 202)
-    answer = await queries.answer(call.client, entry)
-    if answer is not None and answer.ending != "done":
-        raise Problem(409, "refused", "Refused", answer.text)
-    text = answer.text if answer is not None else "it was decided; its answer is no longer kept"
-    return Answered(SubscriptionDone(ending="done", text=text, entry=entry), 200)
+    heard = await commands.ask(call.office.desk, asked)
+    if heard.answer is not None and heard.answer.ending != "done":
+        raise Problem(409, "refused", "Refused", heard.text)
+    ending = "done" if heard.decided else "pending"
+    shape = SubscriptionDone(ending=ending, text=heard.text, entry=heard.entry)
+    return Answered(shape, 200 if heard.decided else 202, heard.again)
 
 
 ROUTES: Final = (

@@ -60,8 +60,8 @@ def _as_text(value: object) -> str:
 def _handler(verb: Verb, doc: str) -> Callable[[Call], Awaitable[BaseModel | Answered]]:
     async def handle(call: Call) -> Answered:
         assert call.person is not None  # noqa: S101  a route that changes is never called without
-        request = call.request.headers.get("X-Request-Id", "")[:100]
-        outcome = await ask(call.office, verb, call.request.match_info["id"], call.person, call.body, request)
+        ref = call.request.match_info["id"]
+        outcome = await ask(call.office, verb, ref, call.person, call.body, call.request_id)
         return answered(outcome, call.external_url)
 
     handle.__doc__ = doc
@@ -81,7 +81,7 @@ def answered(outcome: Outcome, external_url: str) -> Answered:
         incident=showing.incident(outcome.incident, external_url),
         look=f"{BASE}/why?of={outcome.entry}",
     )
-    return Answered(shape, 202 if outcome.ending == "pending" else 200)
+    return Answered(shape, 202 if outcome.ending == "pending" else 200, outcome.again)
 
 
 def command(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from triage import (
     actions,
@@ -25,6 +25,7 @@ from triage import (
     metrics,
     overrides,
     reloads,
+    repeats,
     rooms,
     silences,
     subscriptions,
@@ -152,34 +153,24 @@ def decide(
         _decide_events(scene, body)
     elif isinstance(body, Tick):
         _decide_tick(scene, due, oldest)
-    elif isinstance(body, Command):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, body.verb, lambda inner: commands.obey(inner, body))
+    elif type(body) in _OBEY:
+        _decide_asked(scene, body)
     elif isinstance(body, Result):
         ledger.count_delivery(scene, body)
         _guarded(scene, "result", lambda inner: deliveries.report(inner, body))
     elif isinstance(body, RulesLoaded):
         reloads.reload(scene, body)
-    elif isinstance(body, OverrideAsked):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, "override", lambda inner: overrides.obey(inner, body))
-    elif isinstance(body, SilenceAsked):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, "silence", lambda inner: silences.obey(inner, body))
     elif isinstance(body, CalendarRead):
         _guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
-    elif isinstance(body, Declared):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, "declare", lambda inner: declaring.obey(inner, body))
     elif isinstance(body, ChangesTold):
         _guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
     elif isinstance(body, Acted):
         _guarded(scene, "a run", lambda inner: actions.report(inner, body))
-    elif isinstance(body, DrillAsked):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, "drill", lambda inner: drills.obey(inner, body))
-    elif isinstance(body, SubscriptionAsked):
-        draft.changes.answers[entry.id] = _guarded_answer(scene, "subscribe", lambda one: subscriptions.obey(one, body))
     elif isinstance(body, Verified):
         _guarded(scene, "a verification", lambda inner: incidents.verified(inner, body))
     elif isinstance(body, Measured):
         _guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
-    else:
+    elif isinstance(body, DeadLetter):
         _dead_letter(scene, body)
     if changed := threads.behind(draft.changes):
         _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
@@ -190,6 +181,27 @@ def decide(
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes
+
+
+_OBEY: Final[dict[type, tuple[str, Callable[[Scene, Any], Answer]]]] = {
+    Command: ("a command", commands.obey),
+    OverrideAsked: ("override", overrides.obey),
+    SilenceAsked: ("silence", silences.obey),
+    Declared: ("declare", declaring.obey),
+    DrillAsked: ("drill", drills.obey),
+    SubscriptionAsked: ("subscribe", subscriptions.obey),
+}
+"""What is asked for and answered: how it is called where it fails, and who obeys it."""
+
+
+def _decide_asked(scene: Scene, asked: Any) -> None:
+    """Do what is asked for, and answer it. What was done under the same Idempotency-Key is only answered again."""
+    answer = repeats.answered(scene, asked.request)
+    if answer is None:
+        name, obey = _OBEY[type(asked)]
+        answer = _guarded_answer(scene, getattr(asked, "verb", name), lambda inner: obey(inner, asked))
+        repeats.note(scene, asked.request, answer)
+    scene.draft.changes.answers[scene.entry] = answer
 
 
 _OF_ALERTS: Final = frozenset({"alert", "hold", "flap"})
@@ -211,6 +223,8 @@ _TIMED: Final = {
 def needs(entry: Entry, due: Sequence[str] = ()) -> Iterator[Key]:
     """Name the keys that deciding `entry` surely reads. The shell loads those of a whole batch in one go."""
     body = entry.body
+    if type(body) in _OBEY and repeats.is_named(cast("Any", body).request):
+        yield repeats.bucket_of(cast("Any", body).request)
     yield THE_SILENCES
     yield THE_RECORDED
     yield THE_LESSONS

@@ -36,6 +36,7 @@ from triage.model import (
 )
 from triage.postmortem import Past, Postmortem, Version
 from triage.public import Publication, Publications
+from triage.repeat import Repeats
 from triage.roster import Heartbeat, Roster
 from triage.run import Run
 from triage.shadow import Shadowed
@@ -82,6 +83,7 @@ POSTMORTEM: Final = "postmortem"
 VERSION: Final = "version"
 PAST: Final = "past"
 LESSONS: Final = "lessons"
+REPEATS: Final = "repeats"
 METRICS: Final = "metrics"
 VERIFYING: Final = "verifying"
 META: Final = "meta"
@@ -124,6 +126,7 @@ FAMILIES: Final[dict[str, type[msgspec.Struct]]] = {
     VERSION: Version,
     PAST: Past,
     LESSONS: Lessons,
+    REPEATS: Repeats,
     METRICS: Measures,
     VERIFYING: Verifying,
     META: Meta,

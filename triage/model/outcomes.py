@@ -68,12 +68,15 @@ class Decision(msgspec.Struct, array_like=True, gc=False):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """What became of a command: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it);
-    `repeated` for one that came with a message in a room which was taken before.
+    """What became of what somebody asked for: `done`, `refused`, or `asks` (repeat it with `confirm` to mean it);
+    `repeated` for one that came with a message in a room which was taken before; `reused` for one under an
+    Idempotency-Key that another request has.
 
-    `incident` is the key of the incident that was opened, or is meant by the question.
+    `incident` is the key of the incident that was opened, or is meant by the question. `first` is the entry that was
+    answered so, where this one repeats it under its Idempotency-Key.
     """
 
     ending: str
     text: str
     incident: str = ""
+    first: str = ""

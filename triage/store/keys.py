@@ -35,7 +35,6 @@ TOKENS: Final = PREFIX + "tokens"
 TOKENS_USED: Final = PREFIX + "tokens:used"
 DEEDS: Final = PREFIX + "audit-log"
 DEEDS_REFUSED: Final = PREFIX + "audit-log:refused"
-REPEATS: Final = PREFIX + "repeat:"
 AUDITS: Final = PREFIX + "audits"
 CHECKS: Final = PREFIX + "checks"
 
@@ -162,7 +161,6 @@ TABLE: Final = [
     (TOKENS_USED, "hash", "name → about when that token was last used (ms)", "desk", "desk"),
     (DEEDS, "stream", "the audit log: who did what, from where (msgpack)", "desk", "desk"),
     (DEEDS_REFUSED, "stream", "who was refused what, from where (msgpack)", "desk", "desk"),
-    (REPEATS + "<hash>", "string", "answer to a request with an Idempotency-Key (msgpack); expires", "desk", "desk"),
     (SESSIONS + "<hash>", "string", "a signed-in browser: who, until when; expires", "desk", "desk"),
     (RQ_PREFIX + ":*", "various", "RQ's own: wake-ups only, may be deleted at any moment", "RQ", "RQ"),
 ]
