@@ -121,6 +121,7 @@ def _view(
         "answer.html",
         status=status,
         one=incident,
+        now=desk.clock(),
         whom=link.person,
         closed=_closed(link, incident),
         holder=_holder(incident) if incident.acked_by else "",

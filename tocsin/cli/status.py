@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from tocsin.cli.common import UNREACHABLE, Stop, with_settings
+from tocsin.cli.listing import promised
 from tocsin.cli.subscriptions import subscribe, subscriptions, unsubscribe
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json
 from tocsin.settings import CLIENT, Settings
@@ -48,6 +49,8 @@ def status(context: click.Context, settings: Settings, output: str) -> None:
         last = one["updates"][0]
         click.echo(f"{one['status']}, {one['effects']}: {plain(one['title'])}")
         click.echo(f"  {last['at'][:16].replace('T', ' ')}  {plain(last['text'])}")
+        if due := promised({"next_update": last["next_at"]}):
+            click.echo(f"  next update: {due}")
     if not page["incidents"]:
         click.echo("No incident is public. `tocsin incident update --audience public` makes one so.")
 
