@@ -39,6 +39,7 @@ from triage.model import (
     key_of,
     short,
 )
+from triage.rulebook.rooms import NO_ROOM
 from triage.rulebook.types import Verdict
 from triage.scene import Scene
 from triage.tally import Tally
@@ -145,6 +146,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
 
 def begin(scene: Scene, incident: Incident, verdict: Verdict, how: str, by: str = "") -> None:
     """Begin an incident that is made up already: its group leads to it, and it pages by its policy."""
+    incident.wants_room = verdict.room
     scene.draft.put((INCIDENT, incident.key), incident)
     scene.draft.put((GROUP, incident.group), Group(incident.key))
     scene.line(incident, "opened", how, by=by)
@@ -202,6 +204,8 @@ def speak(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -> b
     """Let an alert that joined be told, and raise the severity if it is more severe. Return whether it did."""
     _confirm(scene, incident, event, verdict)
     telling.note_joined(scene, incident)
+    if verdict.room and verdict.room != NO_ROOM and incident.room is None:
+        incident.wants_room = verdict.room
     if verdict.severity >= incident.severity:
         if paging.pages_people(verdict.severity):
             paging.hasten(scene, incident, verdict.wait)

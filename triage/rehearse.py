@@ -130,6 +130,7 @@ def _differences(incident: Incident, wanted: IncidentWanted) -> list[str]:
     pairs.append(("severity", incident.severity.name, severity))
     pairs.append(("phase", incident.phase.value, wanted.phase))
     pairs.append(("acknowledged_by", incident.acked_by, wanted.acknowledged_by))
+    pairs.append(("room", incident.room.rule if incident.room is not None else "", wanted.room))
     if wanted.group is not None:
         group = dict(json.loads(incident.group))
         pairs += [(f"group {name}", group.get(name, ""), value) for name, value in sorted(wanted.group.items())]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -31,7 +32,7 @@ from triage.model import (
 )
 from triage.retries import again
 from triage.rulebook import Rulebook
-from triage.rulebook.rooms import RoomRule
+from triage.rulebook.rooms import NO_ROOM, RoomRule
 from triage.scene import Scene
 
 NAME_MAX: Final = 60
@@ -41,7 +42,12 @@ _ENDS: Final = {"closed": frozenset({Phase.CLOSED}), "resolved": ENDED}
 
 
 def _rule(rulebook: Rulebook, incident: Incident) -> RoomRule | None:
-    return next((rule for rule in rulebook.rooms if rule.fits(incident.severity, incident.service)), None)
+    """Return the entry of rooms.yaml that opens the incident's room: the one that a rule asks for, else what fits."""
+    if incident.wants_room == NO_ROOM:
+        return None
+    asked = (rule for rule in rulebook.rooms if rule.name == incident.wants_room)
+    fits = (rule for rule in rulebook.rooms if rule.fits(incident.severity, incident.service))
+    return next(chain(asked, fits), None)
 
 
 def face_of(incident: Incident) -> str:
@@ -97,7 +103,13 @@ def follow(scene: Scene, incidents: Iterable[str], lines: Iterable[tuple[str, Li
         incident = scene.draft.edit_incident(key)
         rule = _rule(scene.rulebook, incident) if incident.phase not in ENDED else None
         if incident.room is None and rule is not None:
-            incident.room = Room(target=rule.target, name=name_of(incident), archive=rule.archive, invite=rule.invite)
+            incident.room = Room(
+                target=rule.target,
+                name=name_of(incident),
+                archive=rule.archive,
+                invite=rule.invite,
+                rule=rule.name,
+            )
             scene.line(incident, "room", f"a room {incident.room.name} is asked for by “{rule.name}”", minor=True)
         outlets.begin(scene, incident)
         room = incident.room

@@ -114,7 +114,7 @@ class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     `target` is the service as rooms.yaml has it, `place` what it calls the room and its status (`<room>:<message>`), ""
     before it is there. `shown` is what it shows of the incident, `effect` the id of the effect that changes it now,
-    or "". `archive` is the phase that ends it, `invite` whom the rule invites.
+    or "". `archive` is the phase that ends it, `invite` whom the rule invites, `rule` its name.
     """
 
     target: str
@@ -125,6 +125,7 @@ class Room(msgspec.Struct, array_like=True, frozen=True, gc=False):
     archive: str = "closed"
     invite: tuple[str, ...] = ()
     archived: bool = False
+    rule: str = ""
 
 
 class Outlet(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -186,6 +187,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `doubted`: old memory has it, and no sender has said since that it fires.
     `recalled` are action items of earlier incidents like it (key of that incident, id of the item), `still_open` says
     as a phrase which of them were open when it opened. `outlets` are the places that hear of it.
+    `wants_room` names the entry of rooms.yaml that a rule asks for, or `none`.
     """
 
     key: str
@@ -266,6 +268,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     recalled: tuple[tuple[str, str], ...] = ()
     still_open: str = ""
     outlets: tuple[Outlet, ...] = ()
+    wants_room: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

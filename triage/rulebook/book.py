@@ -96,6 +96,7 @@ class _Ruling(msgspec.Struct, frozen=True):
     during: str
     heartbeat: str
     metrics: Measure | None
+    room: str
     verify: tuple[Verification, ...]
 
 
@@ -268,6 +269,7 @@ class Rulebook:
             unknown_policy=unknown,
             heartbeat=ruling.heartbeat,
             metrics=ruling.metrics,
+            room=ruling.room,
             verify=ruling.verify,
         )
 
@@ -285,6 +287,7 @@ class Rulebook:
             raises=_capped(found["raise"].raises, cap) if "raise" in found else (),
             during=found["during"].during if "during" in found else "",
             heartbeat=found["heartbeat"].name if "heartbeat" in found else "",
+            room=found["room"].room if "room" in found else "",
             metrics=found["metrics"].metrics if "metrics" in found else None,
             verify=found["verify"].verify if "verify" in found else (),
         )

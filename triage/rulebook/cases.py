@@ -86,6 +86,7 @@ class IncidentShape(Shape):
     firing: int | None = Field(None, ge=0, description="How many of them fire.")
     acknowledged_by: Text | None = Field(None, description='Who acknowledged it; "" for nobody.')
     pages: int | None = Field(None, ge=0, description="How many pages it sent.")
+    room: Text | None = Field(None, description='The entry of rooms.yaml that opens its room; "" for none.')
 
 
 class ExpectShape(Shape):
@@ -167,6 +168,7 @@ class IncidentWanted(msgspec.Struct, frozen=True):
     firing: int | None = None
     acknowledged_by: str | None = None
     pages: int | None = None
+    room: str | None = None
 
 
 class Expected(msgspec.Struct, frozen=True):

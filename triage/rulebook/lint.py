@@ -11,6 +11,7 @@ from triage.rulebook.guides import RUNBOOKS
 from triage.rulebook.matcher import Matcher
 from triage.rulebook.problems import Problem, Weight, closest
 from triage.rulebook.reading import Part
+from triage.rulebook.rooms import NO_ROOM, RoomsFile
 from triage.rulebook.rule import Index, Rule, indexable
 from triage.rulebook.rules import Severities
 from triage.rulebook.types import Policy
@@ -33,6 +34,7 @@ def advice(parts: list[Part], severities: Severities, catalogue: Catalogue, file
         *checker.oncall(),
         *checker.services(),
         *checker.unguided(),
+        *checker.rooms(),
         *reviewing.documents(files),
     ]
 
@@ -133,6 +135,24 @@ class _Checker:
             message = f'"{name}" pages people and names no runbook'
             hint = "add runbook: runbooks/….md; `tocsin runbook new` writes one"
             yield self.at(position, "name", message, hint, "lint")
+
+    # --------------------------------------------------------------------------------------------------------- rooms
+
+    def rooms(self) -> Iterator[Problem]:
+        """Find rules that ask for a room that rooms.yaml does not have, and entries that never open one."""
+        asked = {rule.room for rule in self.severities.rules}
+        known: set[str] = set()
+        for part in self.parts:
+            for index, shape in enumerate(part.shape.rooms if isinstance(part.shape, RoomsFile) else ()):
+                known.add(shape.name)
+                if not shape.severities and shape.name not in asked:
+                    message = f'no rule asks for "{shape.name}", and it is for no severity: it is never opened'
+                    place: Path = ("rooms", index, "name")
+                    yield part.document.problem(place, message, "give it severities, or a rule room:", "warning")
+        for position, rule in enumerate(self.severities.rules):
+            if rule.room and rule.room != NO_ROOM and rule.room not in known:
+                message = f'rooms.yaml has no room "{rule.room}"; one that fits by severity would be opened'
+                yield self.at(position, "room", message, closest(rule.room, known) or f"or {NO_ROOM}, for no room")
 
     # ------------------------------------------------------------------------------------------- on call and services
 

@@ -19,15 +19,18 @@ if TYPE_CHECKING:  # which reads files by the shapes below
 
 SCHEMES: Final = ("slack+room", "mattermost+room", "mattermost+room+http")
 MOST: Final = 50
+NO_ROOM: Final = "none"
+"""What a rule says instead of an entry's name, so that there is no room."""
 
 
 class RoomShape(Shape):
-    """A kind of room; the first that fits an incident is opened for it."""
+    """A kind of room; the one that a rule names is opened for an incident, else the first that fits."""
 
     name: Name = Field(description="What people see of this rule.")
     contact: Text = Field(description="Where: slack+room://${TOKEN}@workspace or mattermost+room://${TOKEN}@host/team.")
     severities: list[SeverityName] = Field(
-        default_factory=lambda: [Severity.P0, Severity.P1], description="For incidents of these severities."
+        default_factory=lambda: [Severity.P0, Severity.P1],
+        description="For incidents of these severities; []: only where a rule asks for it.",
     )
     services: Texts = Field(default_factory=list, description="Only for these services; empty: for all.")
     invite: Texts = Field(default_factory=list, description="People to invite besides the responders.")
@@ -126,6 +129,9 @@ def _check(
         known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
         hint = secrets.REMEDY if "literal" in fault else known
         problems.append(part.document.problem((*place, "contact"), fault, hint))
+    if is_room and shape.name == NO_ROOM:
+        message = f'"{NO_ROOM}" is how a rule forbids a room'
+        problems.append(part.document.problem((*place, "name"), message, "give the entry another name"))
     named: list[tuple[str, str, Sequence[str], Iterable[str]]] = [("services", "service", shape.services, services)]
     if isinstance(shape, RoomShape):
         named.append(("invite", "person", shape.invite, people))

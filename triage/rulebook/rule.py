@@ -74,6 +74,7 @@ class Rule(msgspec.Struct, frozen=True):
     during: str = ""
     metrics: Measure | None = None
     verify: tuple[Verification, ...] = ()
+    room: str = ""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether all matchers hold."""

@@ -114,6 +114,7 @@ class _Compiler:
             raises=tuple(self._raise((*place, "raise", i), clause) for i, clause in enumerate(shape.raise_ or ())),
             during=self._during((*place, "during"), shape.during),
             verify=self._verify((*place, "verify"), shape.verify),
+            room=shape.room or "",
             metrics=Measure(shape.metrics.query, shape.metrics.prometheus) if shape.metrics is not None else None,
         )
 

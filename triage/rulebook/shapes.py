@@ -197,6 +197,7 @@ class RuleShape(Shape):
     during: Name | None = Field(None, description="Counts only within this time interval.")
     outcome: Literal["drop"] | None = Field(None, description="drop: forget the event, and count it.")
     heartbeat: HeartbeatShape | None = Field(None, description="Its absence is the alert.")
+    room: Name | None = Field(None, description="The entry of rooms.yaml that opens its room; none: it gets no room.")
     metrics: MetricsShape | None = Field(None, description="What is drawn, instead of the alert's own expression.")
     verify: list[VerifyShape] | None = Field(None, description="What must hold before its incident resolves by itself.")
 

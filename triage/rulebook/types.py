@@ -27,6 +27,7 @@ FIELDS: Final = (
     "heartbeat",
     "metrics",
     "verify",
+    "room",
 )
 """What a severity rule can decide. For each, the first matching rule that names it wins."""
 
@@ -69,7 +70,8 @@ class Verdict(msgspec.Struct, frozen=True):
     `[["source",…],["fingerprint",…]]`. `policy` is always one that exists; when the rules named another,
     `unknown_policy` holds that name and `policy` the default one. `during` names a time interval, or "". `heartbeat`
     names the rule by which this is a beat and no alert, or "". `metrics` is what a rule has
-    drawn, and `verify` what must hold before the incident resolves by itself, `{label}` not filled in.
+    drawn, and `verify` what must hold before the incident resolves by itself, `{label}` not filled in. `room` names the
+    entry of rooms.yaml that opens its room, `none` forbids one; "": by what the entries say.
     """
 
     severity: Severity
@@ -87,6 +89,7 @@ class Verdict(msgspec.Struct, frozen=True):
     heartbeat: str = ""
     metrics: Measure | None = None
     verify: tuple[Verification, ...] = ()
+    room: str = ""
 
 
 class Step(msgspec.Struct, frozen=True):
