@@ -11,7 +11,7 @@ from typing import Final, cast
 from triage import lessons, responding, telling
 from triage.figures import KEPT
 from triage.memory import POSTMORTEM, VERSION
-from triage.model import DAY, ENDED, Answer, Command, EffectKind, Incident, Millis
+from triage.model import DAY, ENDED, Answer, Command, EffectKind, Incident, Millis, short
 from triage.postmortem import ItemState, Postmortem, State, Version, day_of
 from triage.scene import Scene
 
@@ -122,13 +122,17 @@ def _save(scene: Scene, incident: Incident, found: Postmortem, text: str, by: st
     last: Version | None = scene.draft.get((VERSION, version_key(incident.key, found.versions)))
     if last is not None and last.text == text:
         return False
-    found.versions += 1
-    scene.draft.put((VERSION, version_key(incident.key, found.versions)), Version(scene.now, by, text))
-    if found.versions > VERSIONS_MAX:
-        scene.draft.put((VERSION, version_key(incident.key, found.versions - VERSIONS_MAX)), None)
+    _keep_version(scene, incident.key, found, Version(scene.now, by, text))
     scene.line(incident, "postmortem", f"version {found.versions} of its text", by=by)
-    found.state = State.DRAFT
     return True
+
+
+def _keep_version(scene: Scene, key: str, found: Postmortem, version: Version) -> None:
+    found.versions += 1
+    found.state = State.DRAFT
+    scene.draft.put((VERSION, version_key(key, found.versions)), version)
+    if found.versions > VERSIONS_MAX:
+        scene.draft.put((VERSION, version_key(key, found.versions - VERSIONS_MAX)), None)
 
 
 def version_key(incident: str, number: int) -> str:
@@ -218,13 +222,18 @@ def remind(scene: Scene, incident: Incident) -> None:
 
 
 def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
-    """Let what was written of a merged incident be part of the other's postmortem."""
+    """Let what was written of a merged incident be part of the other's postmortem, which is owed if one of both is."""
     theirs = of(scene, gone)
     if theirs is None:
         return
     found = edit(scene, into)
     found.items = (*found.items, *theirs.items)[:ITEMS_MAX]
     found.owner = found.owner or theirs.owner
+    if theirs.published_at is None and theirs.due_at is not None:
+        found.due_at = theirs.due_at if found.due_at is None else min(found.due_at, theirs.due_at)
+    if found.edited_at is None:
+        found.edited_at, found.edited_by = theirs.edited_at, theirs.edited_by
+    _hand_over_text(scene, gone, into, theirs, found)
     for field in LISTS:
         both = dict.fromkeys((*getattr(found, field), *getattr(theirs, field)))
         setattr(found, field, tuple(both)[:LINES_MAX])
@@ -232,6 +241,23 @@ def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
     lessons.drop(scene, gone.key)
     scene.draft.timer(f"learn:{gone.key}", None)
     arm(scene, into.key, found)
+
+
+def _hand_over_text(scene: Scene, gone: Incident, into: Incident, theirs: Postmortem, found: Postmortem) -> None:
+    """Keep the last text of a merged incident as a version of the other's, before that one's own last text."""
+    last: Version | None = scene.draft.get((VERSION, version_key(gone.key, theirs.versions)))
+    own: Version | None = scene.draft.get((VERSION, version_key(into.key, found.versions)))
+    for number in range(max(1, theirs.versions - VERSIONS_MAX + 1), theirs.versions + 1):
+        scene.draft.put((VERSION, version_key(gone.key, number)), None)
+    was, stands = found.versions, found.state
+    if last is not None:
+        _keep_version(scene, into.key, found, last)
+        scene.line(into, "postmortem", f"version {found.versions} is the text of {short(gone.key)}", by=last.by)
+    if last is not None and own is not None:
+        _keep_version(scene, into.key, found, own)
+        found.state = stands
+        if found.published_version == was:
+            found.published_version = found.versions
 
 
 def keeps(scene: Scene, incident: Incident) -> bool:

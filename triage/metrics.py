@@ -211,7 +211,8 @@ def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
     if theirs is None:
         return
     forget(scene, gone.key)
-    if _of(scene, into.key) is None:
+    ours = _of(scene, into.key)
+    if ours is None or (not ours.until and theirs.until):
         scene.draft.put((METRICS, into.key), msgspec.structs.replace(theirs, wanted=None))
         moved(scene, into)
 

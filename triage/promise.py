@@ -71,9 +71,11 @@ def tighten(scene: Scene, incident: Incident, before: Severity) -> None:
 
 
 def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
-    """Let what was promised of a merged incident hold for the other: the sooner of both promises."""
+    """Let what was promised of a merged incident hold for the other: the sooner of both promises. What is over promises
+    nothing any more.
+    """
     due, gone.next_update = gone.next_update, None
-    if due is None or into.phase in ENDED or (into.next_update is not None and into.next_update <= due):
+    if due is None or {gone.phase, into.phase} & ENDED or (into.next_update is not None and into.next_update <= due):
         return
     into.promised_at = gone.promised_at
     _set(scene, into, due)

@@ -198,6 +198,46 @@ def test_merged_what_was_written_goes_along() -> None:
     assert stage.memory.get((POSTMORTEM, one)) is None
 
 
+def merged(first: str, second: str, *texts: str) -> tuple[Stage, str, str]:
+    """Two incidents that ended, with a text each; the first one is part of the second."""
+    stage = Stage(files=RULES)
+    stage.fires(service="shop", severity=first)
+    stage.seconds(1)
+    stage.fires(service="search", severity=second)
+    one, other = (incident.key for incident in stage.incidents)
+    for key, text in zip((one, other), texts, strict=True):
+        stage.command(Verb.RESOLVE, key, "ana", confirm=True)
+        if text:
+            stage.append(Command(Verb.POSTMORTEM, key, "ben", "test", data={"document": text}))
+    stage.append(Command(Verb.MERGE, one, "ana", "test", data={"other": other}))
+    return stage, one, other
+
+
+def versions(stage: Stage) -> dict[str, str]:
+    found = {name: cast("Version", one) for (family, name), one in stage.memory.values.items() if family == VERSION}
+    return {name: one.text for name, one in found.items()}
+
+
+def test_merged_the_text_goes_along_and_nothing_of_it_is_left_behind() -> None:
+    stage, _, other = merged("critical", "critical", "# Of the first", "")
+    assert versions(stage) == {f"{other}/1": "# Of the first"}
+    kept = cast("Postmortem", stage.memory.get((POSTMORTEM, other)))
+    assert (kept.versions, kept.edited_by) == (1, "ben")
+
+
+def test_merged_with_a_text_of_its_own_the_last_text_stays_what_it_was() -> None:
+    stage, _, other = merged("critical", "critical", "# Of the first", "# Of the second")
+    kept = cast("Postmortem", stage.memory.get((POSTMORTEM, other)))
+    assert versions(stage)[f"{other}/{kept.versions}"] == "# Of the second"
+    assert sorted(versions(stage).values()) == ["# Of the first", "# Of the second", "# Of the second"]
+
+
+def test_merged_into_a_lesser_one_the_postmortem_is_still_owed() -> None:
+    stage, _, other = merged("critical", "info", "", "")
+    assert cast("Postmortem", stage.memory.get((POSTMORTEM, other))).due_at == stage.now + 7 * DAY
+    assert stage.memory.timers[f"learn:{other}"] == stage.now + 6 * DAY
+
+
 # ------------------------------------------------------------ figures
 
 

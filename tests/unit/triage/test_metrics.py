@@ -216,6 +216,19 @@ def test_what_was_read_goes_along_with_a_merge_and_is_forgotten_with_its_inciden
     assert not [name for name in made.memory.timers if name.startswith("measure:")]
 
 
+def test_merged_into_a_lesser_one_whose_metrics_nobody_reads_nothing_is_lost() -> None:
+    made = stage()
+    fires(made)
+    reads(made, HIGH)
+    fires(made, service="search", severity="info")
+    shop, search = made.incidents
+    assert cast("Measures", made.memory.values[(METRICS, search.key)]).snapshots == []
+    made.append(Command(Verb.MERGE, shop.key, "ana", "test", data={"other": search.key}))
+    kept = cast("Measures", made.memory.values[(METRICS, search.key)])
+    assert kept.onset is not None
+    assert kept.onset.curves == (HIGH,)
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # In words.
 

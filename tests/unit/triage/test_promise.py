@@ -177,6 +177,16 @@ def test_a_merge_keeps_the_sooner_of_both_promises() -> None:
     assert told == f"Update due in 10 min: {into.title}"
 
 
+def test_an_incident_that_is_over_hands_over_no_promise() -> None:
+    stage = taken()
+    stage.fires("Slow", service="db")
+    shop, db = stage.incidents
+    says(stage, incident=shop)
+    stage.append(Command(Verb.RESOLVE, shop.key, "ana", "test", confirm=True))
+    stage.append(Command(Verb.MERGE, shop.key, "ana", "test", data={"other": db.key}))
+    assert next(one for one in stage.incidents if one.key == db.key).next_update is None
+
+
 @pytest.mark.parametrize("later", [0, 40])
 def test_a_merge_does_not_remind_of_a_promise_before_its_time(later: int) -> None:
     stage = taken()
