@@ -44,6 +44,8 @@ STYLE: Final = """
 """
 """The style of a picture that stands alone; the view's own has the same classes in desk.css."""
 COLOURS: Final = 5
+TINY: Final = 1e-300
+"""Lines are no closer together: what differs by less is next to nothing, and beyond what floats divide."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -198,7 +200,7 @@ def scale(values: Sequence[float]) -> tuple[float, float, float]:
     if high == low:
         low, high = (0.0, 2 * high) if high > 0 else (2 * low, 0.0) if low < 0 else (0.0, 1.0)
     rough = high / ROWS - low / ROWS
-    size = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 1.0
+    size = 10.0 ** math.floor(math.log10(rough)) if rough > TINY else 1.0
     row = next((step * size for step in (1, 2, 5) if step * size >= rough), 10 * size)
     bottom, top = math.floor(low / row) * row, math.ceil(high / row) * row
     return (bottom, top, row) if top > bottom else (bottom, bottom + row, row)

@@ -112,3 +112,14 @@ def _after_quote(expression: str, at: int) -> int:
     while at < len(expression) and expression[at] != quote:
         at += 2 if expression[at] == "\\" and quote != "`" else 1
     return at + 1
+
+
+def unquoted(expression: str) -> str:
+    """Return what stands outside of all quotes: there a text that is filled in could become another expression."""
+    found, at = "", 0
+    while at < len(expression):
+        if expression[at] in "\"'`":
+            at = _after_quote(expression, at)
+        else:
+            found, at = found + expression[at], at + 1
+    return found

@@ -208,7 +208,7 @@ class Deliver:
         if self._shadow:
             return Delivery(Ending.SHADOWED, "paging is in shadow: nobody was told")
         if effect.kind is EffectKind.TICKET:
-            return tickets.send(effect, wording.link_of(effect, self._external_url), self._lookup)
+            return self._ticket(effect)
         try:
             target, hidden = expand(effect.target, self._lookup)
         except UnsetSecret as unset:
@@ -221,6 +221,12 @@ class Deliver:
             words = f"{scheme_of(effect.target) or 'channel'} failed: {type(error).__name__}: {error}"
             ended = Delivery(Ending.TRY_AGAIN, words, ambiguous=True)
         return msgspec.structs.replace(ended, reason=scrub(ended.reason, hidden)[:REASON_MAX], remark=remark)
+
+    def _ticket(self, effect: Effect) -> Delivery:
+        try:
+            return tickets.send(effect, wording.link_of(effect, self._external_url), self._lookup)
+        except Exception as error:  # noqa: BLE001  it must not end the process, which has pages in hand
+            return Delivery(Ending.TRY_AGAIN, f"the call failed: {type(error).__name__}", ambiguous=True)
 
     def _finish(self) -> int:
         """Wait a moment for sends to end, report those, and those that took too long. Return how many."""

@@ -7,7 +7,7 @@ import re
 import time
 from typing import Any, Final
 
-from triage.model import Effect, Ending
+from triage.model import Effect, Ending, clean_text
 from triage.rulebook.actions import fill_body, fill_url
 from triage.rulebook.postmortems import Tracker
 from triage.tickets import tracker_of
@@ -83,13 +83,11 @@ def value_at(body: bytes, path: str) -> str:
         return ""
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return clean_text(str(found)) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
 
 def _address(tracker: Tracker, value: str) -> str:
-    """Return where people find the ticket: only what a browser may open, and nothing that was cut."""
+    """Return where people find the ticket: what a browser may open, uncut, and in plain ASCII."""
     url = fill_url(tracker.address, {"answer": value}) if tracker.address else value
-    usable = (
-        url.startswith(("https://", "http://")) and len(url) <= URL_MAX and not re.search(r"[\s\x00-\x20\x7f]", url)
-    )
-    return url if usable else ""
+    usable = url.startswith(("https://", "http://")) and len(url) <= URL_MAX
+    return url if usable and re.fullmatch(r"[\x21-\x7e]+", url) else ""

@@ -8,6 +8,7 @@ import re
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from triage.model import clean_text
 from triage.rulebook.types import Verification
 from workers import outbound
 from workers.outbound import Answer
@@ -18,6 +19,8 @@ LOOK_S: Final = 10.0
 ANSWER_MAX: Final = 64 * 1024
 """How much of what Prometheus answers is read, in bytes."""
 SEEN_MAX: Final = 2_000
+FIGURE_MAX: Final = 40
+"""How much of a sample is shown, in characters."""
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 
 
@@ -46,13 +49,18 @@ def judged(body: bytes, query: str) -> tuple[bool, str]:
         kind, result = data["resultType"], data["result"]
         if kind == "scalar":
             value = float(result[1])
-            return value != 0 and not math.isnan(value), f"{query} is {result[1]}"
+            return value != 0 and not math.isnan(value), f"{query} is {_figure(result[1])}"
         if kind == "vector":
-            first = f", the first {result[0]['value'][1]}" if result else ""
+            first = f", the first {_figure(result[0]['value'][1])}" if result else ""
             return bool(result), f"{query} has {len(result)} results{first}"
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return False, "Prometheus answered what cannot be read (more than 64 KiB?)"
     return False, f"{query} gives a {str(kind)[:20]}: write one that gives a vector or a scalar"
+
+
+def _figure(value: Any) -> str:
+    """Return a sample as it can be kept and shown; it should be a number, and may be anything."""
+    return clean_text(_CONTROL.sub(" ", str(value)))[:FIGURE_MAX]
 
 
 def clean(body: bytes, hidden: tuple[str, ...]) -> str:

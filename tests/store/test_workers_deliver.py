@@ -228,6 +228,23 @@ def test_a_ticket_that_one_worker_died_of_is_not_sent_again(
     assert result.reason == "1 worker died while delivering this"
 
 
+def test_a_ticket_whose_call_fails_in_our_own_code_takes_no_page_with_it(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Delivery:
+        raise KeyError("title")
+
+    monkeypatch.setattr("workers.tickets.send", fail)
+    ticket = effect("a", target="https://tracker.example.org/{item}")
+    ticket.kind = EffectKind.TICKET
+    commit(client, ticket, effect("b"))
+    watched = Watched()
+    assert deliver(client, watched).pump() == 2
+    assert watched.ids == ["b"]
+    ended = {one.effect: (one.ending, one.ambiguous) for one in results(client)}
+    assert ended["a"] == (Ending.TRY_AGAIN, True)
+
+
 def test_a_report_that_the_store_refused_is_made_next_time(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,8 +128,12 @@ def fill_url(text: str, values: Mapping[str, str]) -> str:
 
 
 def fill_query(text: str, values: Mapping[str, str]) -> str:
-    """Return PromQL: a value can never leave the quotes it stands in."""
-    return fill(text, values, lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
+    """Return PromQL: a value can never leave the quotes it stands in, of whichever of the three kinds these are."""
+
+    def quoted(value: str) -> str:
+        return json.dumps(value, ensure_ascii=False)[1:-1].replace("'", r"\x27").replace("`", r"\x60")
+
+    return fill(text, values, quoted)
 
 
 def fill_body(value: Any, values: Mapping[str, str], typed: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from triage.model import MINUTE, SECOND, Millis
+from triage.promql import unquoted
 from triage.rulebook import secrets
 from triage.rulebook.problems import Problem
 from triage.rulebook.shapes import VerifyShape
@@ -77,6 +78,11 @@ class Calls:
             if known is not None and name not in known:
                 self.fault(part, place, f"nothing is called {{{name}}}", f"there are {', '.join(sorted(known))}")
 
+    def labels(self, part: Part, place: Path, query: str) -> None:
+        """Check that the labels of alerts, which anybody who sends one writes, stand in quotes in PromQL."""
+        for name in holes(unquoted(query)):
+            self.fault(part, place, f"{{{name}}} stands in no quotes", f'write {name}="{{{name}}}"')
+
     def verification(self, part: Part, place: Path, shape: VerifyShape, known: set[str] | None) -> Verification | None:
         """Return how to see whether all is well, or None for what cannot be used."""
         if bool(shape.query) is bool(shape.http) or bool(shape.query) is not bool(shape.prometheus):
@@ -85,6 +91,8 @@ class Calls:
         where = "prometheus" if shape.query else "http"
         self.address(part, (*place, where), shape.prometheus or shape.http, known if shape.http else set())
         self.holes(part, (*place, "query"), shape.query, known)
+        if known is None:
+            self.labels(part, (*place, "query"), shape.query)
         if not 5 * SECOND <= shape.every <= shape.within <= WITHIN_MAX or shape.after > shape.within:
             self.fault(part, place, "every is 5s or more, and it is looked at within 60m", "every: 30s, within: 10m")
         return Verification(shape.prometheus or shape.http, shape.query, shape.after, shape.every, shape.within)

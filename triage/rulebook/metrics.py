@@ -116,6 +116,7 @@ class _Compiler(Calls):
         for place, shape in _said(part):
             if not shape.query.strip():
                 self.fault(part, (*place, "query"), "this is empty", "write PromQL, like rate(errors_total[5m])")
+            self.labels(part, (*place, "query"), shape.query)
             if shape.prometheus and shape.prometheus not in servers:
                 hint = closest(shape.prometheus, servers) or "name it in metrics.yaml under prometheus:"
                 self.fault(part, (*place, "prometheus"), f'metrics.yaml has no "{shape.prometheus}"', hint)

@@ -124,3 +124,9 @@ def test_a_reading_of_the_whole_incident_shows_its_onset_as_well() -> None:
     found = shown(incident(), Measures(QUERY, onset=onset, recovery=failed)) or {}
     assert [(one["around"], bool(one["svg"])) for one in found["snapshots"]] == [("onset", True), ("recovery", False)]
     assert shown(incident(), None) is None
+
+
+def test_values_that_are_next_to_nothing_have_a_scale() -> None:
+    low, high, row = scale([0.0, 2e-323])
+    assert low < high
+    assert row > 0

@@ -138,3 +138,12 @@ def test_an_address_that_answers_well_says_that_it_helped() -> None:
 def test_what_prometheus_answers(data: object, ok: bool) -> None:
     assert judged(json.dumps({"status": "success", "data": data}).encode(), "errors < 1")[0] is ok
     assert judged(b"<html>", "errors < 1")[0] is False
+
+
+def test_what_prometheus_says_is_shown_short_and_harmless() -> None:
+    body = b'{"data": {"resultType": "vector", "result": [{"value": [1, "\\ud800\\u001b[31m' + b"9" * 1_000 + b'"]}]}}'
+    ok, text = judged(body, "up")
+    assert ok
+    assert text.encode()
+    assert "\x1b" not in text
+    assert len(text) < 100

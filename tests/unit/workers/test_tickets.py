@@ -16,7 +16,9 @@ from triage.memory import POSTMORTEM
 from triage.model import HOUR, Answer, Command, Effect, EffectKind, Ending, Result, Verb
 from triage.postmortem import Item, Postmortem, Ticket
 from triage.rulebook import RulesError, compile_files
+from triage.rulebook.postmortems import Tracker as Posted
 from workers import tickets
+from workers.outbound import Answer as Answered
 from workers.outbound import allow
 
 SECRETS = {"TOKEN": TOKEN, "BASIC": base64.b64encode(f"bot:{TOKEN}".encode()).decode()}
@@ -214,7 +216,15 @@ def test_a_tracker_that_cannot_work_is_refused(broken: tuple[str, str], words: s
         (b'{"a": true}', "a", ""),
         (b"<html>", "a", ""),
         (b"[" * 100_000, "a", ""),
+        (b'{"a": "\\ud800"}', "a", "?"),
     ],
 )
 def test_what_an_answer_says_is_read_and_never_trusted(body: bytes, path: str, value: str) -> None:
     assert tickets.value_at(body, path) == value
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://x.example/\\u202egpj", "https://x.example/\\u0007"])
+def test_an_address_that_could_mislead_is_not_kept(url: str) -> None:
+    answer = Answered(201, f'{{"html_url": "{url}"}}'.encode())
+    found = tickets.judge(answer, Posted("https://x.example", answer="html_url"))
+    assert (found.ending, found.receipt) == (Ending.DELIVERED, "")

@@ -77,6 +77,9 @@ def test_a_value_stays_in_its_place() -> None:
     evil = {"service": '../admin?x=1#"}', "region": "eu"}
     assert actions.fill_url("https://x/{service}/scale", evil) == "https://x/..%2Fadmin%3Fx%3D1%23%22%7D/scale"
     assert actions.fill_query('up{service="{service}"}', evil) == 'up{service="../admin?x=1#\\"}"}'
+    other = {"service": "'} or vector(1) #", "host": "`} or vector(1) #"}
+    assert actions.fill_query("up{service='{service}'}", other) == r"up{service='\x27} or vector(1) #'}"
+    assert actions.fill_query("up{host=`{host}`}", other) == r"up{host=`\x60} or vector(1) #`}"
     assert actions.fill_body({"a": ["{n}", "n={n}"], "b": 1}, {"n": "5"}, {"n": 5}) == {"a": [5, "n=5"], "b": 1}
     assert actions.fill("${SECRET} {service}", {"service": "${SECRET}"}, str) == "${SECRET} ${SECRET}"
 

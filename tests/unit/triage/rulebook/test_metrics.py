@@ -64,6 +64,17 @@ def test_a_rule_and_a_service_name_what_is_drawn() -> None:
         ({"metrics.yaml": GOOD, "severity.yaml": RULE % "shopp"}, 'metrics.yaml has no "shopp"'),
         ({"severity.yaml": RULE % "''"}, "nobody can be asked for metrics"),
         (
+            {
+                "metrics.yaml": GOOD,
+                "services.yaml": "services: {shop: {metrics: {query: 'up{job=`{job}`} > {least}'}}}",
+            },
+            "{least} stands in no quotes",
+        ),
+        (
+            {"services.yaml": "services: {shop: {verify: [{prometheus: 'http://x', query: 'sum by ({job}) (up)'}]}}"},
+            "{job} stands in no quotes",
+        ),
+        (
             {"metrics.yaml": GOOD, "services.yaml": "services: {shop: {metrics: {query: ' '}}}"},
             "this is empty",
         ),
