@@ -101,7 +101,7 @@ class _Picture:
         self._columns()
         for limit in self._limit():
             self._line("limit", LEFT, self._y(limit), WIDTH - RIGHT, self._y(limit))
-            self._text(f"{self._query.sign} {curves.figure(limit)}", WIDTH - RIGHT, self._y(limit) - 4, "end")
+            self._text(f"{self._query.sign} {curves.figure(limit)}", LEFT + 4, self._y(limit) - 4, "start")
         for index in range(len(self._snapshot.curves) - 1, -1, -1):  # the first one on top
             self._curve(index)
         self._draw_marks()

@@ -133,7 +133,9 @@ def _incidents(incidents: list[Incident]) -> Iterator[Metric]:
 
 
 def _workers(workers: list[standing.Worker], now: Millis) -> Iterator[Metric]:
-    family = GaugeMetricFamily("tocsin_workers", "Worker processes that gave a sign of life lately.", labels=["role"])
+    family = GaugeMetricFamily(
+        "tocsin_workers", "Workers that gave a sign of life lately, by what they do.", labels=["role"]
+    )
     for role, count in sorted(Counter(one.role for one in workers if now - one.seen_at < WORKER_SILENT_MS).items()):
         family.add_metric([role], count)
     yield family

@@ -6,13 +6,15 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
+import msgspec
 import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, Request, ViewportSize, async_playwright, expect
 
 from tests.store.desk_support import DOWN, NOW, RULES, TOKEN, Town, event, town
-from triage.model import Command, DeadLetter, Event, Verb
-from triage.store import queries
+from triage.model import Command, Curve, DeadLetter, Event, Measured, Verb
+from triage.store import queries, readings
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -311,3 +313,38 @@ async def test_hostile_labels_in_a_runbook_stay_text_and_a_step_is_checked_off(r
                 await expect(page.locator("#procedure").get_by_role("button", name="Open again")).to_be_visible()
                 await expect(page.locator("#timeline")).to_contain_text("Detect: Look")
             assert bad == []
+
+
+async def test_hostile_metrics_stay_text_and_the_picture_can_be_read_in_light_and_dark(redis_url: str) -> None:
+    texts = [text.replace("\x00", "") for text in XSS]
+    async with town(redis_url) as here:
+        await here.load({**RULES, "metrics.yaml": 'prometheus: {main: {url: "http://prometheus:9090"}}'})
+        link = "http://prom/graph?g0.expr=" + quote(f"x{{a='{texts[3]}'}} > 0.5")
+        await here.send(msgspec.structs.replace(DOWN, url=link))
+        one = (await queries.incidents(here.client, queries.IncidentFilter())).items[0]
+        wanted = (await readings.of(here.client, one)).wanted  # type: ignore[union-attr]
+        assert wanted is not None
+        curves = tuple(Curve({"pod": text, text[:200]: "v"}, (0.1, None, 0.9, 0.7)) for text in texts[:10])
+        body = Measured(one.key, wanted.around, wanted.at, wanted.start, 15_000, curves, left_out=len(texts) - 10)
+        await here.desk.appender.append(body, here.clock())
+        await here.decide()
+        backs: list[str] = []
+        async with browsing(here) as (_, page, bad):
+            await page.goto(f"{here.url}/incidents/{one.key[:6]}")
+            chart = page.locator("#metrics svg.chart")
+            await expect(chart).to_be_visible()
+            await expect(page.get_by_role("img", name="onset of the incident")).to_have_count(1)
+            await expect(chart.locator("path.curve")).to_have_count(10)
+            await expect(chart.get_by_text("onset", exact=True)).to_be_visible()
+            assert await chart.evaluate("one => one.getBoundingClientRect().right <= window.innerWidth")
+            backs.append(await chart.locator(".back").evaluate("one => getComputedStyle(one).fill"))
+            await page.emulate_media(color_scheme="dark")
+            backs.append(await chart.locator(".back").evaluate("one => getComputedStyle(one).fill"))
+            kinds = "one => [...new Set([...one.querySelectorAll('*')].map(each => each.tagName))].sort().join(' ')"
+            assert await chart.evaluate(kinds) == "desc line path rect text title"
+            await chart.evaluate(
+                "one => one.remove()"
+            )  # the only picture: what is left is looked at like any other view
+            assert await page.evaluate(HARMFUL) == []
+            assert bad == []
+        assert backs[0] != backs[1], "light and dark are not the same"

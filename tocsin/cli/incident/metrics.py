@@ -39,14 +39,14 @@ def told(found: dict[str, Any]) -> list[str]:
     """Return what was read as lines for a terminal; none where nothing is asked for."""
     if not found["query"]:
         return []
-    lines = [f"  {plain(found['query'])} (from {plain(found['origin'])})"]
+    lines = [f"{plain(found['query'])} (from {plain(found['origin'])})"]
     for one in found["snapshots"]:
-        lines.append(f"  {one['around']:<9} {one['start'][11:16]} to {one['end'][11:16]} UTC: {plain(one['text'])}")
+        lines.append(f"{one['around']:<9} {one['start'][11:16]} to {one['end'][11:16]} UTC: {plain(one['text'])}")
         for curve in one["curves"][:CURVES_MAX]:
             labels = ", ".join(f"{name}={value}" for name, value in curve["labels"].items() if name != "__name__")
-            lines.append(f"  {'':<9} {sparkline(curve['values'])}  {plain(labels)[:60]}")
+            lines.append(f"{'':<9} {sparkline(curve['values'])}  {plain(labels)[:60]}")
     if found["pending"]:
-        lines.append("  it is being read")
+        lines.append("it is being read")
     return lines
 
 

@@ -70,7 +70,8 @@ def told(found: dict[str, Any]) -> list[str]:
     ]
     lines = [f"{found['id']}  {found['severity']}  {plain(found['title'])}"]
     lines += [f"  {name:<12} {plain(str(value))}" for name, value in facts if value]
-    lines += [f"  {'metrics':<12}", *measured] if (measured := metrics.told(found["metrics"])) else []
+    measured = metrics.told(found["metrics"])
+    lines += [f"  {'metrics' if number == 0 else '':<12} {line}" for number, line in enumerate(measured)]
     return [*lines, "", *(_line(line) for line in reversed(found.get("timeline", {"items": []})["items"]))]
 
 
