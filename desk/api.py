@@ -17,7 +17,7 @@ from desk.problems import Problem, not_found
 from desk.stream import Pulse
 from triage.model import Millis, Severity, Verb
 from triage.model.roles import Scope
-from triage.store import queries, standing
+from triage.store import errands, queries, standing
 from triage.store import why as reasons
 from triage.store.why import Rulebooks
 
@@ -145,6 +145,7 @@ async def get_incident(call: Call) -> BaseModel:
         **showing.incident(one, call.external_url).model_dump(),
         timeline=showing.timeline(timeline),
         alert_page=showing.alerts(alerts),
+        verification=await errands.verification(call.client, one),
     )
 
 

@@ -26,7 +26,7 @@ from triage.rulebook import Rulebook
 from triage.rulebook.guides import fill
 from triage.status import Audience, Standing
 from triage.store import actions as runs
-from triage.store import before, learned, publications, queries, statements
+from triage.store import before, errands, learned, publications, queries, statements
 from triage.store import why as reasons
 
 LINES_SHOWN: Final = 100
@@ -63,7 +63,11 @@ def zone_of(rulebook: Rulebook, person: Person) -> str:
 
 
 async def _head(look: Look) -> Mapping[str, Any]:
-    return {"meant": look.rulebook.meanings, "tz": zone_of(look.rulebook, look.person)}
+    return {
+        "verification": await errands.verification(look.client, look.one),
+        "meant": look.rulebook.meanings,
+        "tz": zone_of(look.rulebook, look.person),
+    }
 
 
 async def _acts(look: Look) -> Mapping[str, Any]:

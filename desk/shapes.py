@@ -118,10 +118,14 @@ class AlertPage(BaseModel):
 
 
 class IncidentDetail(Incident):
-    """An incident with the first page of its timeline (newest first) and of its alerts."""
+    """An incident with the first page of its timeline (newest first) and of its alerts.
+
+    `verification`: how what must hold before it resolves stands while it is in monitoring; "" where nothing is named.
+    """
 
     timeline: Timeline
     alert_page: AlertPage
+    verification: str = ""
 
 
 class IncidentPage(BaseModel):

@@ -56,7 +56,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Measures(msgspec.Struct, array_like=True, gc=False):
     """The metrics of one incident. `wanted` is what a worker is to read now, None for nothing.
 
-    Everything `until` then (ms) was asked for, whether or not it could be read.
+    Everything `until` then (ms) was asked for, whether or not it could be read. `tries` counts failures in a row.
     """
 
     query: Query
@@ -64,6 +64,7 @@ class Measures(msgspec.Struct, array_like=True, gc=False):
     onset: Snapshot | None = None
     recovery: Snapshot | None = None
     until: Millis = 0
+    tries: int = 0
 
     @property
     def snapshots(self) -> list[Snapshot]:

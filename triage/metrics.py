@@ -34,6 +34,10 @@ POINTS_MAX: Final = 240
 STEP_MIN: Final[Millis] = 15 * SECOND
 CURVES_MAX: Final = 10
 """How many series of a reading are kept."""
+AGAIN: Final[Millis] = 2 * MINUTE
+"""When a reading that failed is made again: whoever was asked may be part of the trouble."""
+TRIES_MAX: Final = 3
+"""How often, before it is left at that."""
 TAKEN_WITHIN: Final[Millis] = 10 * MINUTE
 """A reading that no worker has made by then is given up."""
 
@@ -119,8 +123,8 @@ def _asked(around: Around, start: Millis, end: Millis, now: Millis) -> Asked:
     return Asked(around, end - steps * step, end, step, now)
 
 
-def _go_on(scene: Scene, incident: Incident, measures: Measures) -> None:
-    """Ask for the reading that is due now, or set the timer for the next one."""
+def _go_on(scene: Scene, incident: Incident, measures: Measures, again: bool = False) -> None:
+    """Ask for the reading that is due now (`again`: the last one once more), or set the timer for the next one."""
     now, cleared = scene.now, _cleared_at(incident)
     opened = incident.opened_at
     if cleared is not None:
@@ -129,9 +133,9 @@ def _go_on(scene: Scene, incident: Incident, measures: Measures) -> None:
     else:
         due, around, start = opened + AFTER_ONSET, Around.ONSET, opened - BEFORE
     at_once = around is Around.ONSET and not measures.until
-    if measures.until >= due:
+    if measures.until >= due and not again:
         scene.draft.timer(f"measure:{incident.key}", None)
-    elif now >= due or at_once:
+    elif now >= due or at_once or again:
         measures.until = min(now, due)
         measures.wanted = _asked(around, start, measures.until, now)
         scene.draft.timer(f"measure:{incident.key}", now + TAKEN_WITHIN)
@@ -148,6 +152,7 @@ def moved(scene: Scene, incident: Incident) -> None:
     if not _matters(scene, incident) or _of(scene, incident.key) is None:
         return
     measures: Measures = scene.draft.edit((METRICS, incident.key))
+    measures.tries = 0
     if measures.wanted is None:
         _go_on(scene, incident, measures)
 
@@ -159,7 +164,8 @@ def fire(scene: Scene, incident: Incident) -> None:
     measures: Measures = scene.draft.edit((METRICS, incident.key))
     if measures.wanted is not None:
         _keep(scene, incident, measures, _not_taken(measures.wanted, scene.now))
-    _go_on(scene, incident, measures)
+        measures.tries = 0
+    _go_on(scene, incident, measures, again=measures.tries > 0)
 
 
 def _not_taken(wanted: Asked, now: Millis) -> Snapshot:
@@ -188,16 +194,20 @@ def take(scene: Scene, body: Measured) -> None:
     )
     editable = scene.draft.edit_incident(incident.key)
     _keep(scene, editable, measures, read)
-    _go_on(scene, editable, measures)
+    measures.tries = measures.tries + 1 if read.fault and measures.tries < TRIES_MAX else 0
+    if measures.tries:
+        scene.draft.timer(f"measure:{body.incident}", scene.now + AGAIN)
+    else:
+        _go_on(scene, editable, measures)
 
 
 def _keep(scene: Scene, incident: Incident, measures: Measures, read: Snapshot) -> None:
     """Note a reading. One that failed does not replace one that is there."""
     before = measures.onset if read.around is Around.ONSET else measures.recovery
-    if before is None or read.fault:
+    if before is None or before.fault or read.fault:
         scene.line(incident, "metrics", curves.sentence(measures.query, read), minor=before is not None)
     measures.wanted = None
-    if read.fault and before is not None:
+    if read.fault and before is not None and not before.fault:
         return
     if read.around is Around.ONSET:
         measures.onset = read

@@ -25,3 +25,11 @@ class Verifying(msgspec.Struct, array_like=True, gc=False):
     settled: bool = False
     told: bool = False
     looks: int = 0
+
+    @property
+    def standing(self) -> str:
+        """Return how it stands, as a phrase."""
+        if self.passed is None:
+            return "not looked at yet"
+        seen = "; ".join(self.seen)
+        return f"passes: {seen}" if self.passed else f"fails, so it does not resolve by itself: {seen}"

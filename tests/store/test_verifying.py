@@ -44,11 +44,16 @@ async def test_what_fails_keeps_it_open_until_it_passes_or_a_person_means_it(red
                 async with here.draining():
                     status, asked = await here.ask("POST", f"/incidents/{incident['id']}/resolve", json={})
                 assert (status, asked["confirm"], "HTTP 503" in asked["detail"]) == (409, True, True)
+                detail = await here.get(f"/incidents/{incident['id']}")
+                assert detail["verification"] == "fails, so it does not resolve by itself: HTTP 503"
+                await here.sign_in()
+                assert detail["verification"] in (await here.view(f"/incidents/{incident['id']}"))[1]
                 service.status = 204
                 assert await later(HOUR) == "resolved"
                 lines = (await here.get(f"/incidents/{incident['id']}/timeline"))["items"]
                 said = [line["text"] for line in lines if line["what"] in ("verification", "resolved")]
                 assert said[:2] == ["quiet for its settle time, and verified", "it passes: HTTP 204"]
+                assert (await here.get(f"/incidents/{incident['id']}"))["verification"] == ""
                 assert client.zcard(keys.VERIFICATIONS) == 0
                 report = audit(client, replay=True)
                 assert report.ok, report.lines

@@ -64,6 +64,12 @@ def report(client: redis.Redis, body: Body, at: Millis) -> str:
     return journal.append(client, body, at)
 
 
+async def verification(client: queries.Client, incident: Incident) -> str:
+    """Return how the verification of an incident stands, as a phrase; "" where there is none."""
+    found: Verifying | None = await of(client, VERIFICATION, incident)
+    return found.standing if found is not None else ""
+
+
 async def of(client: queries.Client, kind: Kind, incident: Incident) -> Any:
     """Return what stands in memory of an incident, or None. Raises one of `queries.DOWN`."""
     raw = await cast("Any", client).hget(keys.family(kind.family), incident.key)

@@ -11,7 +11,16 @@ from tests.unit.triage.stage import FILES, START, Stage, alert
 from triage.curves import figure, listed, sentence
 from triage.measured import Measures, Query, Snapshot
 from triage.memory import METRICS
-from triage.metrics import AFTER_ONSET, AFTER_RECOVERY, BEFORE, POINTS_MAX, STEP_MIN, TAKEN_WITHIN
+from triage.metrics import (
+    AFTER_ONSET,
+    AFTER_RECOVERY,
+    AGAIN,
+    BEFORE,
+    POINTS_MAX,
+    STEP_MIN,
+    TAKEN_WITHIN,
+    TRIES_MAX,
+)
 from triage.model import HOUR, MINUTE, Around, Command, Curve, Measured, Millis, Phase, Verb
 
 METRICS_YAML = 'prometheus: {main: {url: "http://prometheus:9090"}}\n'
@@ -53,6 +62,7 @@ def lines(made: Stage) -> list[str]:
     return [line.text for line in made.lines(made.incident.key) if line.what == "metrics"]
 
 
+QUERY_SHOWN = EXPRESSION.partition(" > ")[0]
 HIGH = Curve({"service": "shop"}, (0.1, 0.1, 0.9, 0.7))
 
 
@@ -102,17 +112,37 @@ def test_a_long_incident_is_not_read_whole_and_no_reading_has_more_steps_than_ar
 def test_a_reading_that_fails_or_that_nobody_makes_says_why_and_comes_again_for_what_is_later() -> None:
     made = stage()
     fires(made)
-    reads(made, fault="the connection was refused")
+    for _ in range(1 + TRIES_MAX):
+        assert wanted(made) is not None
+        reads(made, fault="the connection was refused")
+        made.advance(AGAIN)
     assert "could not be read: the connection was refused" in lines(made)[0]
+    assert wanted(made) is None, "it is left at that until half an hour is over"
     made.advance(AFTER_ONSET)
     assert wanted(made) is not None
     made.advance(TAKEN_WITHIN)
     assert "no worker read it within 10 min" in lines(made)[-1]
     onset = measures(made).onset
-    assert (wanted(made), onset is not None and onset.fault) == (None, "the connection was refused")
+    assert wanted(made) is None
+    assert onset is not None
+    assert "no worker" in onset.fault
     late = Measured(made.incident.key, Around.ONSET, START + AFTER_ONSET, START, 15_000, (HIGH,))
     made.append(late)
     assert measures(made).onset == onset, "too late: nobody waits for it"
+
+
+def test_a_prometheus_that_is_back_after_a_moment_is_asked_again() -> None:
+    made = stage()
+    fires(made)
+    reads(made, fault="HTTP 503")
+    assert wanted(made) is None
+    made.advance(AGAIN)
+    assert (wanted(made) or ("",))[0] is Around.ONSET
+    reads(made, HIGH)
+    assert wanted(made) is None
+    assert [text.partition(":")[0] for text in lines(made)] == [EXPRESSION + " could not be read", QUERY_SHOWN]
+    made.advance(AFTER_ONSET - AGAIN)
+    assert wanted(made) == (Around.ONSET, -BEFORE, AFTER_ONSET)
 
 
 def test_a_later_failure_does_not_replace_what_was_read() -> None:

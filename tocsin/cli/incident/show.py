@@ -64,6 +64,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("policy", f"{found['policy']}, {found['pages']} pages so far"),
         ("runbook", found["runbook"]),
         ("before", found.get("earlier") or ""),
+        ("verified", found.get("verification", "")),
         ("next update", promised(found)),
         ("resolved", both(found["resolved_at"]) if found.get("resolved_at") else ""),
         ("look", found["url"]),
