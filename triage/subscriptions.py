@@ -146,7 +146,8 @@ def listening(scene: Scene) -> Iterator[Subscriber]:
     for one in of(scene):
         methods = _methods(scene.rulebook, one)
         if methods:
-            yield Subscriber(one.name, methods, one.audience, one.services, one.severities)
+            why = "" if one.contact else f"you have subscribed; `tocsin status unsubscribe {one.id}` ends it"
+            yield Subscriber(one.name, methods, one.audience, one.services, one.severities, why)
 
 
 def _methods(rulebook: Rulebook, one: Subscription) -> tuple[str, ...]:

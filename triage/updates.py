@@ -70,8 +70,9 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
     scene.line(incident, "update", said, by=command.by)
     if public:
         publishing.publish(scene, incident, made, command.data)
-    for target, name in places.items():
-        _send(scene, incident, made, name, target, title, text)
+    for target, (name, why) in places.items():
+        facts = {"title": title, "text": text} | _named(incident, made.audience) | ({"why": why} if why else {})
+        _send(scene, incident, made, name, target, facts)
     promise.make(scene, incident, made.next_at)
     promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
     return Answer(DONE, f"sent to {len(places)} places{promised}")
@@ -137,25 +138,25 @@ def _next(rulebook: Rulebook, incident: Incident, asked: str, status: Standing, 
     return now + interval if interval else None
 
 
-def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> dict[str, str]:
-    """Return where an update goes to, and for whom: once to each contact method, however often it was asked for."""
-    found: dict[str, str] = {}
-    for name, target in _told(scene, incident, made):
-        found.setdefault(target, name)
+def _places(scene: Scene, incident: Incident, made: StatusUpdate) -> dict[str, tuple[str, str]]:
+    """Return where an update goes to, for whom and why: once to each contact method, however often it is asked for."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, target, why in _told(scene, incident, made):
+        found.setdefault(target, (name, why))
     return found
 
 
-def _told(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str]]:
-    """Yield whom an update goes to, and by which contact method."""
+def _told(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tuple[str, str, str]]:
+    """Yield whom an update goes to, by which contact method, and why, where that is to be said."""
     if made.audience is Audience.RESPONDERS:
         for name in dict.fromkeys((*incident.responders, *incident.told, *incident.roles.values())):
             person = scene.rulebook.people.get(name)
             if name != made.by and person is not None and person.methods:
-                yield name, person.methods[person.low[0] if person.low else 0]
+                yield name, person.methods[person.low[0] if person.low else 0], ""
         return
     for subscriber in (*scene.rulebook.updates.subscribers, *subscriptions.listening(scene)):
         if subscriber.wants(made.audience, incident.service, incident.severity):
-            yield from ((subscriber.name, method) for method in subscriber.methods)
+            yield from ((subscriber.name, method, subscriber.why) for method in subscriber.methods)
 
 
 def _named(incident: Incident, audience: Audience) -> dict[str, str]:
@@ -165,7 +166,7 @@ def _named(incident: Incident, audience: Audience) -> dict[str, str]:
     return {"incident": short(incident.key)} if audience is Audience.RESPONDERS else {}
 
 
-def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, target: str, title: str, text: str) -> None:
+def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, target: str, facts: dict[str, str]) -> None:
     effect_id = key_of("status-update", incident.key, made.id, name, target)
     inside = made.audience is Audience.RESPONDERS
     person = scene.rulebook.people.get(name) if not inside else None  # who responds is up
@@ -176,8 +177,8 @@ def _send(scene: Scene, incident: Incident, made: StatusUpdate, name: str, targe
         incident=incident.key,
         person=name,
         target=target,
-        title=title,
-        facts={"title": title, "text": text} | _named(incident, made.audience),
+        title=facts["title"],
+        facts=facts,
         made_at=scene.now,
         due=due,
         deadline=due + HOUR,

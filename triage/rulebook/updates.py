@@ -53,13 +53,17 @@ class UpdatesFile(Shape):
 
 
 class Subscriber(msgspec.Struct, frozen=True):
-    """Somebody who is told of updates, by all of `methods`. Empty `services` and `severities` mean all of them."""
+    """Somebody who is told of updates, by all of `methods`. Empty `services` and `severities` mean all of them.
+
+    `why` tells them why they are, where they can end it.
+    """
 
     name: str
     methods: tuple[str, ...]
     audience: Audience
     services: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
+    why: str = ""
 
     def wants(self, audience: Audience, service: str, severity: Severity) -> bool:
         """Tell whether they are told of an update of such an incident."""

@@ -53,6 +53,8 @@ def test_a_person_is_told_by_their_own_contact_method_until_they_unsubscribe() -
     assert (answer.ending, answer.text) == ("done", said)
     says(stage)
     assert sorted(told_to(stage)) == ["file:///management", "terminal://ben"]
+    sent = next(effect for _, effect in stage.delivered if effect.target == "terminal://ben")
+    assert f"Why you: you have subscribed; `tocsin status unsubscribe {one.id}`".replace("`", "'") in message(sent).body
     assert asks(stage, end=one.id).text == f"subscription {one.id} has ended"
     says(stage)
     assert told_to(stage)[2:] == ["file:///management"]
