@@ -7,41 +7,34 @@ is taken from those whom oncall.yaml knows in that service. Whatever is brought 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, cast
 
 import msgspec
 import structlog
 
-from desk import commands, guides, verbs
+from desk import commands, guides, saying, verbs
 from desk.api import Office
 from desk.context import Desk
 from desk.people import Person
+from desk.saying import MARK, Refused, checked_off
 from desk.stream import Pulse
-from triage import heard
+from triage import heard, telling
 from triage.heard import REPEATED
 from triage.memory import PLACE
 from triage.model import MINUTE, Incident, Millis, Place, Severity, Verb
 from triage.model.roles import GRANTS, Scope
 from triage.rulebook import meanings
-from triage.rulebook.durations import parse_duration
-from triage.status import Audience, Standing
+from triage.sandbox import time_of
 from triage.store import deeds, keys, queries, standing
 from triage.store.appender import StoreUnavailable
 from triage.store.deeds import Deed
 from triage.store.why import Rulebooks
 
-MARK: Final = "!"
-HELP: Final = (
-    "Commands: !ack · !severity P1 why · !note text · !update investigating|identified|monitoring|resolved text · "
-    "!page PERSON · !snooze 1h · !escalate · !resolve · !runbook · !done r2. "
-    "Everything else that is said here is kept in the timeline."
-)
+CHECKS_OFF: Final = "done"
 SLACK: Final = "slack"
 MATTERMOST: Final = "mattermost"
 CHAT: Final = {"kind": "chat"}
-CHECKS_OFF: Final = "done"
 USER_MAX: Final = 30
 LATE_AFTER: Final[Millis] = 10 * MINUTE
 """A command that comes later than this is not obeyed: what was right then may be wrong now."""
@@ -51,22 +44,6 @@ DOWN: Final = (StoreUnavailable, *queries.DOWN)
 _PLACE: Final = msgspec.msgpack.Decoder(Place)
 _rulebooks: Final = Rulebooks()
 log: Final = structlog.get_logger("desk.chat")
-
-
-class Refused(Exception):
-    """Words that ask for nothing that can be done. The message is the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command as it was read."""
-
-    verb: Verb
-    text: str = ""
-    confirm: bool = False
-    whom: str = ""
-    duration: Millis = 0
-    data: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +131,14 @@ async def _answered_once(desk: Desk, incident: Incident, person: Person, said: S
 async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, said: Said, words: str) -> str:
     name, _, rest = words.partition(" ")
     name, rest = name.lower(), rest.strip()
-    if name == "runbook":
-        return await _answered_once(desk, incident, person, said, guides.in_chat(await _guide(desk, incident)))
-    if name not in _READ and name != CHECKS_OFF:
-        raise Refused(HELP)
+    if (told := await _told(desk, incident, person, name, rest)) is not None:
+        return await _answered_once(desk, incident, person, said, told)
+    if name not in saying.READ and name != CHECKS_OFF:
+        raise Refused(saying.HELP)
     if name == Verb.SEVERITY and rest.partition(" ")[0].upper() not in Severity.__members__:
         meant = meanings.told(_rulebooks.of(await standing.rules(desk.client)).meanings)
         raise Refused(f"say !severity P0 to P4 and why, like !severity P1 checkout is slow for everybody\n{meant}")
-    asked = _READ[name](rest) if name in _READ else _checked_off(await _guide(desk, incident), rest)
+    asked = saying.READ[name](rest) if name in saying.READ else checked_off(await _guide(desk, incident), rest)
     if not known or not person.may(Scope.RESPOND):
         await _note(desk, person, name, incident.key, 403)
         why = f"{person.name} ({person.role}) needs the scope {Scope.RESPOND.value}" if known else "you are not known"
@@ -184,8 +161,20 @@ async def _obey(desk: Desk, incident: Incident, person: Person, known: bool, sai
     if outcome.ending == REPEATED:
         return ""
     await _note(desk, person, name, incident.key, 409 if outcome.ending in ("refused", "asks") else 200)
-    again = f" Say {MARK}{name} yes to mean it." if outcome.ending == "asks" else ""
+    again = f" Say {f'{MARK}{name} yes {rest}'.strip()} to mean it." if outcome.ending == "asks" else ""
     return f"{outcome.text}{again}"
+
+
+async def _told(desk: Desk, incident: Incident, person: Person, name: str, rest: str) -> str | None:
+    """Return what somebody asks to be told, or None where they ask for something to be done."""
+    if name == "runbook":
+        return guides.in_chat(await _guide(desk, incident))
+    if name == "next":
+        due = time_of(telling.promised(incident))
+        return f"The next update is promised by {due}." if due else "No update is promised."
+    if name == Verb.ACTION and saying.names_no_action(rest):
+        return saying.actions_of(_rulebooks.of(await standing.rules(desk.client)), incident, person.name)
+    return None
 
 
 async def _note(desk: Desk, person: Person, name: str, incident: str, status: int) -> None:
@@ -196,65 +185,3 @@ async def _note(desk: Desk, person: Person, name: str, incident: str, status: in
 
 async def _guide(desk: Desk, incident: Incident) -> guides.Guide:
     return await guides.of(desk.client, _rulebooks.of(await standing.rules(desk.client)), incident)
-
-
-def _checked_off(guide: guides.Guide, rest: str) -> Asked:
-    number, _, text = rest.partition(" ")
-    step = guides.step_of(guide, number.lower())
-    if not step:
-        raise Refused("say !done and a step as !runbook numbers it, like !done r2 rolled back to v41")
-    return Asked(Verb.CHECK, text.strip(), data={"step": step})
-
-
-def _severity(rest: str) -> Asked:
-    to, _, why = rest.partition(" ")
-    return Asked(Verb.SEVERITY, why.strip(), data={"to": to.upper()})
-
-
-def _update(rest: str) -> Asked:
-    """Read a status update for the responders: by the templates in force, without another look at it."""
-    status, _, text = rest.partition(" ")
-    if status.lower() not in list(Standing) or not text.strip():
-        raise Refused(
-            f"say !update, one of {', '.join(Standing)}, and what is known, like !update identified disk full"
-        )
-    data = {"audience": Audience.RESPONDERS.value, "status": status.lower()}
-    return Asked(Verb.UPDATE, text.strip(), confirm=True, data=data)
-
-
-def _note_text(rest: str) -> Asked:
-    if not rest:
-        raise Refused("say !note and the text")
-    return Asked(Verb.NOTE, rest)
-
-
-def _page(rest: str) -> Asked:
-    whom, _, why = rest.partition(" ")
-    if not whom:
-        raise Refused("say !page and whom: a person of oncall.yaml")
-    return Asked(Verb.PAGE, why.strip(), whom=whom.lstrip("@"))
-
-
-def _snooze(rest: str) -> Asked:
-    try:
-        return Asked(Verb.SNOOZE, duration=parse_duration(rest or "1h"))
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
-def _resolve(rest: str) -> Asked:
-    yes, _, why = rest.partition(" ")
-    sure = yes.lower() in ("yes", "confirm")
-    return Asked(Verb.RESOLVE, why.strip() if sure else rest, confirm=sure)
-
-
-_READ: Final[dict[str, Callable[[str], Asked]]] = {
-    "ack": lambda rest: Asked(Verb.ACKNOWLEDGE, rest),
-    "escalate": lambda rest: Asked(Verb.ESCALATE, rest),
-    "severity": _severity,
-    "note": _note_text,
-    "update": _update,
-    "page": _page,
-    "snooze": _snooze,
-    "resolve": _resolve,
-}

@@ -13,6 +13,7 @@ from aiohttp import web
 from desk import chat, reading
 from desk.context import Desk
 from desk.problems import Problem
+from desk.saying import MARK
 
 PATH: Final = "/mattermost/command"
 FIELDS_MAX: Final = 40
@@ -43,7 +44,7 @@ async def _answer(desk: Desk, fields: dict[str, str]) -> tuple[str, bool]:
     """Return what to answer, and whether everybody in the room sees it."""
     text = fields.get("text", "")
     if fields.get("command"):
-        text = f"{chat.MARK}{text}"
+        text = f"{MARK}{text}"
     room, user = fields.get("channel_id", ""), fields.get("user_name", "")
     try:
         answer = await chat.take(desk, chat.Said(chat.MATTERMOST, room, user, text, fields.get("post_id", "")))

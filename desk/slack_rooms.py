@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from desk import chat, reading, slack
 from desk.context import Desk
 from desk.problems import Problem
+from desk.saying import MARK
 from triage.model import Millis
 from triage.store.appender import StoreUnavailable
 
@@ -51,7 +52,7 @@ class Rooms:
         except chat.DOWN as error:
             log.warning("a message in a room could not be noted", error=str(error))
             known = isinstance(error, StoreUnavailable)  # the room was found, and what was said could not be kept
-            answer = chat.STORE_DOWN if known and text.lstrip().startswith(chat.MARK) else ""
+            answer = chat.STORE_DOWN if known and text.lstrip().startswith(MARK) else ""
         if answer:
             await self._say(place, ts, answer)
 
@@ -65,7 +66,14 @@ class Rooms:
         words = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         try:
             await client.chat_postMessage(
-                channel=place, thread_ts=ts, text=words, parse="none", link_names=False, unfurl_links=False
+                channel=place,
+                thread_ts=ts,
+                text=words,
+                parse="none",
+                link_names=False,
+                mrkdwn=False,
+                unfurl_links=False,
+                unfurl_media=False,
             )
         except (ClientError, SlackClientError, OSError) as error:
             log.warning("an answer did not arrive", error=type(error).__name__)

@@ -26,6 +26,7 @@ from triage.model import (
     Phase,
     Place,
     Result,
+    Role,
     Room,
     Severity,
     short,
@@ -53,8 +54,9 @@ def _rule(rulebook: Rulebook, incident: Incident) -> RoomRule | None:
 def face_of(incident: Incident) -> str:
     """Return what a room shows; counts of alerts are not among it."""
     parts = (incident.severity.name, incident.phase.value, incident.acked_by, incident.impact, str(incident.eta or ""))
+    commander = incident.roles.get(Role.COMMANDER, "")
     promised = [due] if (due := telling.promised(incident)) else []
-    return " ".join((*parts, *promised, *incident.responders, *incident.told))
+    return " ".join((*parts, commander, *promised, *incident.responders, *incident.told))
 
 
 def behind(changes: Changes, rulebook: Rulebook) -> list[str]:
@@ -134,6 +136,7 @@ def _asked(scene: Scene, incident: Incident, room: Room) -> Room:
         "invite": ",".join(_invited(scene, incident, room)),
         "archive": "yes" if ends else "",
         "restore": "yes" if room.archived and not ends else "",
+        "commander": incident.roles.get(Role.COMMANDER, ""),
         "impact": incident.impact,
         "eta": str(incident.eta) if incident.eta is not None else "",
         "responders": ", ".join(incident.responders),

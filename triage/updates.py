@@ -60,8 +60,8 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
     fault = publishing.fault(scene.rulebook, command.data) if public else ""
     if fault:
         return Answer(REFUSED, fault)
+    many = "1 place" if len(places) == 1 else f"{len(places)} places"
     if not command.confirm:
-        many = "1 place" if len(places) == 1 else f"{len(places)} places"
         page = " and onto the public status page" if public else ""
         return Answer(ASKS, f"It goes to {many}{page}, and reads:\n\n{rendered}\n\nSend it?")
     known = of(scene, incident.key)
@@ -75,7 +75,7 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
         _send(scene, incident, made, name, target, facts)
     promise.make(scene, incident, made.next_at)
     promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
-    return Answer(DONE, f"sent to {len(places)} places{promised}")
+    return Answer(DONE, f"sent to {many}{promised}")
 
 
 def _read(scene: Scene, incident: Incident, command: Command) -> StatusUpdate | str:

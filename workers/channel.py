@@ -33,7 +33,8 @@ class Message(msgspec.Struct, frozen=True):
     method: the one to reply to, or to change where this is an update; "" where there is none. `word` is what a
     button sends to `<answer_url>/tap` to acknowledge. Where it is for the incident's
     room (`workers.chatroom`), `room` is its name, `invite` whom to invite, `ends` whether the room is archived,
-    `returns` whether it was and is wanted again. `said` is what a post tells, without all else that `body` has.
+    `returns` whether it was and is wanted again, `topic` its topic. `said` is what a post tells, without all else that
+    `body` has.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Message(msgspec.Struct, frozen=True):
     ends: bool = False
     returns: bool = False
     said: str = ""
+    topic: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

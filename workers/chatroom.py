@@ -75,7 +75,7 @@ def _keep(chat: ChatRoom, message: Message) -> Delivery:
     if message.ends:
         fault = chat.archive(room)
     else:
-        fault = chat.topic(room, message.title) or (chat.invite(room, message.invite) if message.invite else None)
+        fault = chat.topic(room, message.topic) or (chat.invite(room, message.invite) if message.invite else None)
     if fault is not None:  # the room is there: what is missing is tried again, and the receipt keeps what is done
         return msgspec.structs.replace(fault, receipt=f"{room}:{posted}")
     return Delivery(Ending.DELIVERED, "the room is as it should be", receipt=f"{room}:{posted}")

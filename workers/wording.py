@@ -127,6 +127,7 @@ def message(effect: Effect, external_url: str = "", repeat: bool = False, link_s
         invite=tuple(filter(None, facts.get("invite", "").split(","))),
         ends=bool(facts.get("archive")),
         returns=bool(facts.get("restore")),
+        topic=_topic(effect) if effect.kind is EffectKind.ROOM else "",
         said="\n".join(_said(facts)) if effect.kind is EffectKind.POST else "",
         word=links.word_of(link_secret, effect.id) if token else "",
     )
@@ -150,11 +151,18 @@ def _title(effect: Effect, facts: Mapping[str, str], again: bool) -> str:
         parts.insert(0, f"{facts.get('severity') or effect.severity}{flaps}")
     elif effect.kind is EffectKind.OPERATOR:
         parts.insert(0, "Tocsin needs care:")
-    if effect.kind is EffectKind.ROOM and (due := _promised(facts, effect.made_at)):
-        parts.append(f"· next update {due}")
     if again:
         parts.append("(possible repeat)")
     return " ".join(parts)
+
+
+def _topic(effect: Effect) -> str:
+    """Return what stands above a room, the title last, which may be long."""
+    facts = effect.facts
+    commander, due = clean(facts.get("commander", ""), LINE_MAX), _promised(facts, effect.made_at)
+    named = (f"commander {commander}" if commander else "", f"next update {due}" if due else "")
+    parts = (facts.get("severity", ""), facts.get("phase", ""), *named, clean(effect.title, TITLE_MAX))
+    return " · ".join(filter(None, parts))
 
 
 def _lines(effect: Effect, link: str, answer_url: str, number: str) -> list[str]:

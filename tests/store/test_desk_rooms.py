@@ -90,7 +90,13 @@ async def test_commands_do_what_they_do_elsewhere_and_are_answered(here: Town, w
     assert await say(here, workspace, "!ack") == "ana has it"
     assert await say(here, workspace, "!severity p2 a workaround exists") == "lowered from P0 to P2"
     assert await say(here, workspace, "!note the database is full") == "noted"
-    assert "sent to" in await say(here, workspace, "!update Identified the disk is full")
+    preview = await say(here, workspace, "!update Identified next=45m the disk is full")
+    assert "the disk is full" in preview
+    assert "Say !update yes Identified next=45m the disk is full to mean it." in preview
+    assert await say(here, workspace, "!next") == "No update is promised."
+    sent = await say(here, workspace, "!update yes Identified next=45m the disk is full")
+    assert sent == "sent to 1 place; the next one is due in 45m"
+    assert await say(here, workspace, "!next") == "The next update is promised by 2026-01-01 00:45 UTC."
     assert await say(here, workspace, "!page ada please look") == "ada is paged"
     assert await say(here, workspace, "!runbook") == "There is no runbook for this incident."
     assert "Say !resolve yes to mean it." in await say(here, workspace, "!resolve")
@@ -196,3 +202,40 @@ async def test_a_slash_command_of_mattermost_is_a_command(here: Town) -> None:
 async def test_an_outgoing_webhook_of_mattermost_brings_what_is_said(here: Town) -> None:
     assert await ask(here, "the disk is full", command="") == (200, {})
     assert await lines(here, "chat") == [("ana", "the disk is full")]
+
+
+ACTIONS = """
+actions:
+  restart:
+    title: Restart the pods
+    services: [checkout]
+    parameters: {replicas: {type: integer, min: 1, max: 5, default: "2"}}
+    request: {url: "https://ops.example.org/restart", json: {replicas: "{replicas}", note: "<!channel> {title}"}}
+  fail-over:
+    title: Fail over
+    who: [ada]
+    request: {url: "https://ops.example.org/failover"}
+"""
+
+
+async def test_actions_are_listed_shown_asked_back_and_run_by_those_who_may(here: Town, workspace: Slack) -> None:
+    files = {**RULES, "actions.yaml": ACTIONS}
+    entry = await here.desk.appender.append(RulesLoaded(rules_digest(files), files), here.clock())
+    assert await queries.wait_decided(here.client, entry, 5)
+    listed = await say(here, workspace, "!action")
+    assert listed.startswith("restart replicas=2  Restart the pods\nSay !action restart")
+    assert "fail-over" not in listed
+    assert "what would be sent" not in await say(here, workspace, "!action dry restart replicas=9")
+    dry = await say(here, workspace, "!action dry restart replicas=3")
+    assert dry.startswith("nothing was sent; it would be: POST https://ops.example.org/restart")
+    assert "<!channel>" not in dry
+    asked = await say(here, workspace, '!action restart replicas=3 "the pods hang"')
+    assert asked.endswith('Run it now? Say !action yes restart replicas=3 "the pods hang" to mean it.')
+    assert "ana may not run fail-over" in await say(here, workspace, "!action yes fail-over")
+    assert "needs the scope respond" in await say(here, workspace, "!action yes restart", user="U0BEN")
+    assert "you are not known" in await say(here, workspace, "!action yes restart", user="U0EVE")
+    assert (await incident(here)).runs == ()
+    assert "restart is run now" in await say(here, workspace, '!action yes restart replicas=3 "the pods hang"')
+    one = await incident(here)
+    assert len(one.runs) == 1
+    assert ("ana", "ana runs restart (replicas=3): the pods hang") in await lines(here, "action")

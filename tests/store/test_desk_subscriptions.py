@@ -66,7 +66,7 @@ async def test_a_viewer_subscribes_themself_and_nobody_else(redis_url: str) -> N
             ref = (await here.get("/incidents"))["items"][0]["id"]
             body = {"status": "identified", "audience": "company", "text": "Rolling back.", "confirm": True}
             status, found = await here.ask("POST", f"/incidents/{ref}/update", json=body)
-            assert found["text"].startswith("sent to 1 places")
+            assert found["text"].startswith("sent to 1 place")
         await here.decide()
         report = audit(connect(redis_url), replay=True)
         assert report.ok, report.lines

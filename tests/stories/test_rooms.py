@@ -76,7 +76,7 @@ async def test_a_room_is_opened_named_and_kept_true_until_it_is_archived(town: T
     here = room(workspace)
     key = town.incident.key[:6]
     assert here.name == f"inc-{key}-checkout-it-is-down"
-    assert here.topic == "P1 Checkout: it is DOWN!"
+    assert here.topic == "P1 · detected · Checkout: it is DOWN!"
     assert here.members == ["U0ANA"]  # who was paged
     status = here.messages[0]
     assert here.pins == [status["ts"]]
@@ -101,7 +101,7 @@ async def test_only_incidents_of_the_rule_s_severities_and_services_get_a_room(t
     assert len(workspace.rooms) == 2
     await town.asks(Verb.ACKNOWLEDGE, "ana")
     await town.fires("Down", service="checkout")
-    assert room(workspace).topic == "P0 Down"
+    assert room(workspace).topic == "P0 · detected · Down"
 
 
 async def test_a_room_that_cannot_be_made_delays_no_page_and_is_told(town: Town, workspace: Slack) -> None:
@@ -114,7 +114,7 @@ async def test_a_room_that_cannot_be_made_delays_no_page_and_is_told(town: Town,
     assert any("room by slack+room" in title for title in town.told)
     del workspace.troubles["conversations.create"]
     await town.acks("ben")
-    assert room(workspace).topic == "P1 Down"
+    assert room(workspace).topic == "P1 · triaged · commander ben · Down"
 
 
 async def test_what_dies_half_way_is_done_again_in_the_same_room(town: Town, workspace: Slack) -> None:
@@ -125,7 +125,7 @@ async def test_what_dies_half_way_is_done_again_in_the_same_room(town: Town, wor
     assert (here.topic, len(here.pins)) == ("", 1)
     workspace.troubles.clear()
     town.wait(minutes=1)
-    assert here.topic == "P1 Down"
+    assert here.topic == "P1 · detected · Down"
     assert len(here.pins) == 1
     assert said(town, "room")[1:] == [f"the room {here.name} is open"]
     await town.acks("ana")
@@ -176,7 +176,7 @@ async def test_a_room_in_mattermost(town: Town, server: Mattermost) -> None:
     (here,) = server.channels.values()
     assert isinstance(here, Channel)
     assert here.name == f"inc-{town.incident.key[:6]}-down"
-    assert (here.display_name, here.header) == ("P1 Down", "`P1 Down`")
+    assert (here.display_name, here.header) == ("P1 Down", "`P1 · detected · Down`")
     assert here.members == ["a" * 26]
     (status,) = here.pinned
     assert here.posts[status].startswith("```\nP1 Down\n")

@@ -163,7 +163,7 @@ def test_the_promised_update_is_told_by_the_readers_clock(due: int, zone: str, w
 def test_a_rooms_topic_says_when_the_next_update_is_promised() -> None:
     facts = {**FACTS, "next_update": str(NOON + 2_100_000)}
     room = Effect("room-1", EffectKind.ROOM, "abc234full", "", "x://y", "Down", facts, NOON, NOON, 0)
-    assert message(room).title == "P0 Down · next update 12:35 UTC"
+    assert message(room).topic == "P0 · detected · next update 12:35 UTC · Down"
 
 
 @pytest.mark.parametrize("odd", ["soon", "9" * 16, "²", "-5"])
