@@ -7,7 +7,6 @@ escapes it. Colours are classes, for the view's style and for light and dark; no
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from desk.rendering import for_xml
 from triage import curves
 from triage.measured import Query, Snapshot
 from triage.model import DAY, HOUR, MINUTE, Incident, Millis
@@ -30,7 +30,6 @@ COLUMNS: Final = 8
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4", "4 4", "12 3 3 3", "3 6", "6 6")
 """How each curve is drawn, so that they can be told apart without colours."""
 _SPANS: Final = (MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR, DAY)
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STYLE: Final = """
 .chart { font: 12px system-ui, sans-serif; --ink: #1b1b1a; --soft: #595955; --line: #d6d6d0; --back: #fff;
   --c0: #0b57a4; --c1: #b03a00; --c2: #1c6b34; --c3: #7a3e9d; --c4: #7a5600; }
@@ -111,12 +110,12 @@ class _Picture:
         """Say in words what is to be seen, for those who do not see it."""
         clock = curves.time_of_day
         title = self._add("title", {"id": f"{self._ident}-title"})
-        title.text = _plain(f"{curves.cut(self._query.curve)}, {self._snapshot.around} of the incident")
+        title.text = for_xml(f"{curves.cut(self._query.curve)}, {self._snapshot.around} of the incident")
         happened = "; ".join(f"{one.name} at {clock(one.at)}" for one in self._marks)
         told = ". ".join(curves.listed(self._query, self._snapshot))
         span = f"From {clock(self._snapshot.start)} to {clock(self._snapshot.end)}."
         text = self._add("desc", {"id": f"{self._ident}-desc"})
-        text.text = _plain(f"{span} {told}.{f' Marked: {happened}.' if happened else ''}")
+        text.text = for_xml(f"{span} {told}.{f' Marked: {happened}.' if happened else ''}")
         if self._alone:
             self._add("style", {}).text = STYLE
 
@@ -144,7 +143,7 @@ class _Picture:
             dash = DASHES[index % len(DASHES)]
             one = self._add("path", attributes | ({"stroke-dasharray": dash} if dash else {}))
             label = curves.labels_of(self._snapshot.curves[index])
-            ET.SubElement(one, "title").text = _plain(label)
+            ET.SubElement(one, "title").text = for_xml(label)
 
     def _path(self, values: Sequence[float | None]) -> Iterator[str]:
         """Yield the pieces of a line that has a gap wherever there is no value; a lone value is a dot."""
@@ -186,7 +185,7 @@ class _Picture:
 
     def _text(self, text: str, x: float, y: float, anchor: str, kind: str = "") -> None:
         attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor} | ({"class": kind} if kind else {})
-        self._add("text", attributes).text = _plain(text)
+        self._add("text", attributes).text = for_xml(text)
 
 
 def scale(values: Sequence[float]) -> tuple[float, float, float]:
@@ -209,8 +208,3 @@ def scale(values: Sequence[float]) -> tuple[float, float, float]:
 def _clock(at: Millis, span: Millis) -> str:
     moment = datetime.fromtimestamp(at / 1_000, UTC)
     return f"{moment:%m-%d}" if span >= DAY else f"{moment:%H:%M}"
-
-
-def _plain(text: str) -> str:
-    """Return text without what XML cannot hold."""
-    return _NOT_XML.sub("�", text)

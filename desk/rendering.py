@@ -32,6 +32,7 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 _LINK: Final = re.compile(r"(?:https?://|mailto:)[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}]", re.IGNORECASE)
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
@@ -45,6 +46,11 @@ def static_files() -> dict[str, bytes]:
 def static_type(name: str) -> str:
     """Return the media type of a static file."""
     return _TYPES["." + name.rpartition(".")[2]]
+
+
+def for_xml(text: str) -> str:
+    """Return text without what XML cannot hold: one such character, and no feed reader reads the feed."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def safe_url(url: str) -> str:

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from desk.api import Office
-from desk.rendering import Renderer, linked
+from desk.rendering import Renderer, for_xml, linked
 from desk.statuspage import OVERALL, WORDS, ComponentShape, PageShape, page_of
 from triage.model import SECOND, Millis
 from triage.store import publications, queries, standing
@@ -100,7 +100,7 @@ def render(renderer: Renderer, page: PageShape, external_url: str) -> dict[str, 
     return {
         "status": _made(html.encode(), "text/html; charset=utf-8"),
         "status.json": _made(page.model_dump_json().encode(), "application/json"),
-        "status.atom": _made(feed.encode(), "application/atom+xml; charset=utf-8"),
+        "status.atom": _made(for_xml(feed).encode(), "application/atom+xml; charset=utf-8"),
         "status.css": _made(renderer.static["status.css"], "text/css; charset=utf-8"),
     }
 

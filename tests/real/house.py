@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.store.desk_support import RULES, Town, event
-from triage.model import DAY, MINUTE, Change, ChangesTold, Command, Event, Events, Kind, Verb
+from triage.model import DAY, MINUTE, Change, ChangesTold, Command, DeadLetter, Event, Events, Kind, Verb
 from triage.rulebook import compile_files
 from triage.store import queries
 
@@ -159,29 +159,50 @@ async def _under_way(here: Town, at: str) -> None:
     await ask(here, "POST", "/subscriptions", severities=["P0", "P1"], name="ben")
 
 
+HOSTILE = {
+    **FILES,
+    "severity.yaml": "rules: [{name: all, matchers: [], severity: P3, runbook: runbooks/x.md, group_by: [alertname]}]",
+    "runbooks/x.md": """# On {{ label }}
+
+## Mitigation
+
+- [ ] {{ label }}, `{{ label }}`, [x](https://a.example/{{ label }})
+""",
+}
+
+
 async def hostile(here: Town, number: int, text: str) -> str:
-    """Open an incident into which the text was written by everybody who can write; return its short id."""
-    short, line = text[:100], " ".join(text.split()) or text
-    labels = {"alertname": f"A{number}", "service": f"{text} {number}", "label": text, short: text}
-    notes = {"summary": text, "description": text, "runbook_url": text, short: text}
+    """Open an incident into which the text was written by everybody who can write; return its short id.
+
+    The rules are HOSTILE. The second half of the incident goes into the journal as it is: were a door to fail, what
+    shows it must hold.
+    """
+    first, line = text[:100], " ".join(text.split()) or text
+    labels = {"alertname": f"A{number}", "service": f"{text} {number}", "label": text, first: text}
+    notes = {"summary": text, "description": text, "runbook_url": text, first: text}
     alert = event(title=text, annotations=notes, **labels)
     alert.raw_severity, alert.url = text, text
-    await _changed(here, Change(f"{text} {number}", text, text, text, here.clock(), text, text, text))
-    await here.desk.appender.append(Events("alertmanager", [alert]), here.clock())
+    change = Change(f"{text} {number}", text, text, text, here.clock(), text, text, text)
+    rejected = DeadLetter("generic", text, text, text.encode())
+    for body in (ChangesTold("ci", [change]), Events("alertmanager", [alert]), rejected):
+        await here.desk.appender.append(body, here.clock())
     await here.decide()
+    here.clock.now += 1  # so that the next one is newer
     one = (await queries.incidents(here.client, queries.IncidentFilter())).items[0]
-    verbs: list[tuple[Verb, dict[str, Any]]] = [
+    said: list[tuple[Verb, dict[str, str]]] = [
         (Verb.ACKNOWLEDGE, {}),
         (Verb.NOTE, {"kind": "chat"}),
         (Verb.NOTE, {"kind": "finding"}),
         (Verb.IMPACT, {}),
-        (Verb.UPDATE, {"audience": "responders", "status": "identified", "title": line[:100], "impact": line}),
-        (Verb.RESOLVE, {}),
+        (Verb.UPDATE, {"audience": "responders", "status": "identified", "title": line[:100], "impact": line[:500]}),
+        (Verb.UPDATE, {"audience": "public", "status": "identified", "title": line[:100], "components": "Checkout"}),
+        (Verb.MITIGATION, {"what": "hotfix", "commit": line[:40], "version": line[:40]}),
+        (Verb.RESOLVE, {"public": text}),
         (Verb.POSTMORTEM, {"root_cause": text, "whys": line, "well": line, "badly": line, "contributing": line}),
-        (Verb.ITEM, {}),
+        (Verb.ITEM, {"due": "14d"}),
         (Verb.POSTMORTEM, {"document": f"# {text}\n\n{text}\n\n- {text}\n\n`{text}`\n\n[{text}]({text})\n"}),
     ]
-    for verb, data in verbs:
+    for verb, data in said:
         command = Command(verb, one.key, text[:60], "api", text, confirm=True, data=data)
         await here.desk.appender.append(command, here.clock())
     await here.decide()

@@ -1,8 +1,10 @@
-"""What commands share: flags made from the settings table, and errors as one sentence with an exit code."""
+"""What commands share: flags made from the settings table, text that drives no terminal, errors as one sentence."""
 
 from __future__ import annotations
 
 import functools
+import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
@@ -16,15 +18,36 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 4
 UNAUTHORISED: Final = 5
+_DRIVES: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Moves the cursor, begins a line, or turns one around."""
+_HIDES: Final = re.compile(r"[\u200b\u2060\ufeff]")
+_ESCAPED: Final = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
+"""What JSON leaves as it is, and a terminal does not."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def plain(text: str) -> str:
+    """Return text that senders wrote without what could drive a terminal, and without what nobody sees."""
+    return _DRIVES.sub("\N{REPLACEMENT CHARACTER}", _HIDES.sub("", text))
+
+
+def plain_lines(text: str) -> str:
+    """Return text of several lines likewise, with its lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def as_json(found: object, indent: int | None = 2) -> str:
+    """Return what the API answered as JSON, which says the same and drives no terminal."""
+    text = json.dumps(found, indent=indent, ensure_ascii=False)
+    return _ESCAPED.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 class Stop(click.ClickException):
     """End the command with one sentence on stderr and an exit code."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
+        super().__init__(plain_lines(message))
         self.code = code
 
     @property

@@ -39,13 +39,20 @@ def insights(settings: Settings, days: int, output: str) -> None:
 
 
 def _csv(found: dict[str, Any]) -> str:
-    """Return one table of everything; what begins like a formula is made text, since spreadsheets run those."""
+    """Return one table of everything.
+
+    What begins like a formula is made text, since spreadsheets run those; what would begin a line is no part of it.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["what", "name", "figure", "value"])
     for row in _figures(found):
-        writer.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in row])
+        writer.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in row])
     return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    return f"'{plain(text)}" if text[:1] in "=+-@\t\r" else plain(text)
 
 
 def _figures(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from tocsin.cli.common import FAILED, UNREACHABLE, Stop, with_settings
-from tocsin.cli.verbs import plain
+from tocsin.cli.common import FAILED, UNREACHABLE, Stop, plain, plain_lines, with_settings
 from tocsin.settings import SERVE, Settings
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def list_(settings: Settings, limit: int) -> None:
 @click.argument("entry")
 @with_settings(SERVE)
 def show(settings: Settings, entry: str) -> None:
-    """Write the raw body of a dead letter to stdout, and what was wrong with it to stderr."""
+    """Write the raw body of a dead letter to stdout (onto a terminal, only what is harmless there), why to stderr."""
     from tocsin import letters
 
     letter = _ask(settings, lambda client: letters.find(client, entry))
@@ -131,7 +130,10 @@ def show(settings: Settings, entry: str) -> None:
         click.echo(plain(f"  {item.where}: {item.field}: {item.reason}"), err=True)
     if letter.truncated:
         click.echo(f"  only the first {len(letter.body)} of {letter.length} bytes were kept", err=True)
-    click.echo(letter.body, nl=False)
+    if sys.stdout.isatty():
+        click.echo(plain_lines(letter.body.decode("utf-8", "replace")))
+    else:
+        click.echo(letter.body, nl=False)
 
 
 @dead_letters.command()

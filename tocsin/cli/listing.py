@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tocsin.cli.common import plain
 from tocsin.cli.verbs import explained
 from tocsin.settings import Settings
 
@@ -30,7 +31,7 @@ def every(settings: Settings, path: str, query: dict[str, str] | None = None) ->
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their columns, each column as wide as its widest cell."""
-    lines = [columns, *rows]
+    lines = [columns, *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO, Any, Final
 
 import click
 
-from tocsin.cli.common import Stop, with_settings
+from tocsin.cli.common import Stop, as_json, with_settings
 from tocsin.cli.listing import promised, table
 from tocsin.cli.verbs import JSON, OUTPUT, explained, plain, show_json, verb
 from tocsin.settings import CLIENT, Settings
@@ -99,6 +98,6 @@ def send(settings: Settings, source: str, payload: IO[bytes], content_type: str,
     headers = {"Content-Type": content_type, "Authorization": f"Bearer {source_token}" if source_token else ""}
     with explained():
         answer = Remote(settings).send("POST", f"/v1/events/{quote(source, safe='')}", payload.read(), headers)
-    click.echo(json.dumps(answer.body, ensure_ascii=False))
+    click.echo(as_json(answer.body, None))
     if isinstance(answer.body, dict) and answer.body.get("rejected"):
         raise Stop(f"{answer.body['rejected']} could not be read and are kept: see `tocsin dead-letters`.")

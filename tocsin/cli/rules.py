@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from tocsin.cli.common import FAILED, USAGE, Stop, with_settings
+from tocsin.cli.common import FAILED, USAGE, Stop, as_json, plain, with_settings
 from tocsin.settings import SERVE, Settings
 
 if TYPE_CHECKING:
@@ -107,8 +107,6 @@ def parse(settings: Settings, adapter: str, sample: IO[bytes], content_type: str
     ADAPTER is the name of a source, or of a format (docs/connect-a-sender.md lists them). SAMPLE is a file with a body
     as its sender posts it, or `-`.
     """
-    import json
-
     from ingest import adapters
     from ingest.adapter import Request, Unreadable
     from triage.changes import service_of
@@ -132,12 +130,12 @@ def parse(settings: Settings, adapter: str, sample: IO[bytes], content_type: str
         raise Stop(f"unreadable: {error.field}: {error.reason}") from None
     for event in found.events:
         verdict = rulebook.verdict(source.name, event)
-        click.echo(json.dumps({"event": _plain(event), "verdict": _plain(verdict)}, indent=2, ensure_ascii=False))
+        click.echo(as_json({"event": _plain(event), "verdict": _plain(verdict)}))
     for change in found.changes:
         document = {"change": _plain(change), "service": service_of(rulebook.services, change)}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(as_json(document))
     for item in found.rejected:
-        click.echo(f"rejected {item.where}: {item.field}: {item.reason}", err=True)
+        click.echo(plain(f"rejected {item.where}: {item.field}: {item.reason}"), err=True)
     sys.exit(FAILED if found.rejected else 0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +9,9 @@ from typing import Any, Final
 
 import click
 
-from tocsin.cli.common import FAILED, UNAUTHORISED, UNREACHABLE, Stop, with_settings
+from tocsin.cli.common import FAILED, UNAUTHORISED, UNREACHABLE, Stop, as_json, with_settings
+from tocsin.cli.common import plain as plain
+from tocsin.cli.common import plain_lines as plain_lines
 from tocsin.settings import CLIENT, Settings
 
 TEXT: Final = "text"
@@ -27,7 +27,6 @@ def output_option(*more: str) -> Callable[[Any], Any]:
 
 OUTPUT = output_option()
 CONFIRM = click.option("--confirm", is_flag=True, help="Yes to the question that it would ask.")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -81,19 +80,9 @@ def _put(question: str) -> None:
         raise Stop("Nothing was done.")
 
 
-def plain(text: str) -> str:
-    """Return text that senders wrote without the control characters that could drive a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def plain_lines(text: str) -> str:
-    """Return text of several lines likewise, with its lines."""
-    return "\n".join(map(plain, text.split("\n")))
-
-
 def show_json(found: object) -> None:
     """Print what the API answered."""
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    click.echo(as_json(found))
 
 
 def show_found(settings: Settings, path: str, output: str, told: Callable[[dict[str, Any]], Iterable[str]]) -> None:
