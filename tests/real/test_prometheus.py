@@ -6,15 +6,19 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.real.alertmanager import NAMES, alertmanager, amtool_adds
 from tests.real.prometheus import Target, prometheus, target
 from tests.real.world import Exchange, RealTown, mortal_store, real_town
-from triage.model import Phase, Severity
+from triage.memory import DETAILS
+from triage.model import Details, Phase, Severity
+from triage.promql import expression_of
 from triage.rulebook.types import Source
+from triage.store import keys
+from triage.store.memory import value_of
 
 TOKEN = "prometheus-token"
 GUARDED = Source(name="prometheus", adapter="prometheus", token_sha256=(hashlib.sha256(TOKEN.encode()).hexdigest(),))
@@ -35,6 +39,12 @@ async def breaks_and_is_mended(town: RealTown, watched: Target) -> None:
     assert all(status < 300 for status in town.wire.statuses())
 
 
+def linked(town: RealTown) -> set[str]:
+    """What the links of the alerts that came carry."""
+    raws = town.client.hvals(keys.family(DETAILS))
+    return {expression_of(cast("Details", value_of(DETAILS, cast("bytes", raw))).url) for raw in raws}
+
+
 def pointed_at(town: RealTown, **settings: Any) -> dict[str, Any]:
     """The entry of `alerting.alertmanagers` that names Tocsin."""
     return {"static_configs": [{"targets": [town.wire.url.removeprefix("http://")]}], **settings}
@@ -51,6 +61,7 @@ async def test_a_rule_through_alertmanager(redis_url: str, tmp_path: Path) -> No
     ):
         await breaks_and_is_mended(town, watched)
         assert {one.path for one in town.wire.seen} == {"/v1/events/alertmanager"}
+        assert linked(town) == {"checkout:broken > 0"}
 
 
 @pytest.mark.needs("prometheus")
@@ -59,6 +70,7 @@ async def test_straight_at_tocsin(redis_url: str, tmp_path: Path) -> None:
         async with prometheus(watched, tmp_path, pointed_at(town, authorization={"credentials": TOKEN})):
             await breaks_and_is_mended(town, watched)
         assert {one.path for one in town.wire.seen} == {"/api/v2/alerts"}
+        assert linked(town) == {"checkout:broken > 0"}
 
 
 @pytest.mark.needs("prometheus")
