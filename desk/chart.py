@@ -20,9 +20,11 @@ from triage.measured import Query, Snapshot
 from triage.model import DAY, HOUR, MINUTE, Incident, Millis
 
 WIDTH: Final = 720
-HEIGHT: Final = 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 44, 34
+HEIGHT: Final = 320
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 62, 34
 """Room around the curves, in units of the picture."""
+MARKS_MAX: Final = 4
+"""How many marks there are, and rows for their words."""
 ROWS: Final = 4
 """About how many lines there are from bottom to top."""
 COLUMNS: Final = 8
@@ -157,16 +159,18 @@ class _Picture:
             drawing = True
 
     def _draw_marks(self) -> None:
-        """Draw what happened; words that would meet stand in two rows."""
-        last = -math.inf
-        low = False
+        """Draw what happened; words that would meet stand in rows of their own."""
+        taken: list[list[tuple[float, float]]] = [[] for _ in range(MARKS_MAX)]
         for one in sorted(self._marks, key=lambda one: one.at):
-            x = self._x(one.at)
-            low = x - last < 90 and not low
-            last = x
-            self._line("mark", x, TOP - (10 if low else 24), x, HEIGHT - BOTTOM)
-            anchor = "end" if x > WIDTH - RIGHT - 80 else "start"
-            self._text(one.name, x + (-4 if anchor == "end" else 4), TOP - (12 if low else 26), anchor, "name")
+            x, width = self._x(one.at), 4 + 7.0 * len(one.name)
+            left = x + width > WIDTH - RIGHT
+            start, end = (x - width, x) if left else (x, x + width)
+            free = (row for row, spans in enumerate(taken) if all(end <= low or high <= start for low, high in spans))
+            row = next(free, 0)
+            taken[row].append((start, end))
+            y = 14 + 12.0 * row
+            self._line("mark", x, y - 8, x, HEIGHT - BOTTOM)
+            self._text(one.name, x - 4 if left else x + 4, y, "end" if left else "start", "name")
 
     def _x(self, at: Millis) -> float:
         span = max(1, self._snapshot.end - self._snapshot.start)

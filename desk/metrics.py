@@ -16,7 +16,7 @@ from desk.shapes import Time
 from desk.showing import time_of
 from triage import curves
 from triage.measured import Measures, Snapshot
-from triage.model import Around, Incident, short
+from triage.model import Incident, short
 from triage.store import queries, readings
 
 if TYPE_CHECKING:
@@ -125,13 +125,10 @@ async def section(look: Look) -> Mapping[str, Any]:
 
 
 def shown(one: Incident, found: Measures | None) -> dict[str, Any] | None:
-    """Return the readings as a view shows them: each with its picture and its sentences. None: there is no expression.
-
-    A reading of the whole incident shows its onset as well, so that is not shown twice.
-    """
+    """Return the readings as a view shows them, each with its picture and its sentences; None without an expression."""
     if found is None:
         return None
-    snapshots = [each for each in found.snapshots if not _within(each, found.recovery)]
+    snapshots = found.told
     return {
         "query": found.query,
         "pending": found.wanted is not None and not snapshots,
@@ -151,11 +148,6 @@ def _drawn(one: Incident, found: Measures, snapshot: Snapshot) -> Markup:
     if not snapshot.curves:
         return Markup()
     return Markup(draw(found.query, snapshot, marks_of(one), f"metrics-{snapshot.around}"))  # noqa: S704  it escapes
-
-
-def _within(one: Snapshot, recovery: Snapshot | None) -> bool:
-    whole = recovery is not None and recovery.curves and one.around is Around.ONSET
-    return bool(whole) and recovery is not None and recovery.start <= one.start and one.end <= recovery.end
 
 
 PICTURES: Final[dict[str, Any]] = {"/incidents/{id}/metrics/{around}.svg": picture}

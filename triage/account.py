@@ -166,9 +166,7 @@ def _measured(measures: Measures | None, zone: str) -> list[str]:
     """Return what the metrics say, where any were read."""
     if measures is None:
         return []
-    told = [
-        text for one in measures.snapshots for text in curves.listed(measures.query, one, lambda at: clock(at, zone))
-    ]
+    told = [text for one in measures.told for text in curves.listed(measures.query, one, lambda at: clock(at, zone))]
     return [_section("What was measured", _bullets(dict.fromkeys(told)))] if told else []
 
 

@@ -70,3 +70,13 @@ class Measures(msgspec.Struct, array_like=True, gc=False):
     def snapshots(self) -> list[Snapshot]:
         """Return what was read, in order of time."""
         return [one for one in (self.onset, self.recovery) if one is not None]
+
+    @property
+    def told(self) -> list[Snapshot]:
+        """Return what people are shown: not the onset where the reading after recovery shows it as well."""
+        onset, recovery = self.onset, self.recovery
+        if onset is None or recovery is None or not recovery.curves:
+            return self.snapshots
+        step = recovery.step  # by which a reading may begin a little earlier than it was asked to
+        within = recovery.start <= onset.start + step and onset.end <= recovery.end
+        return [recovery] if within else [onset, recovery]

@@ -59,6 +59,18 @@ def test_axes_have_values_and_times_and_what_happened_is_marked() -> None:
     assert "mitigating" not in found, "it is outside of what is shown"
 
 
+def test_the_words_of_marks_never_meet() -> None:
+    for at in (START, START + HOUR, START + 100 * MINUTE):
+        marks = [Mark(name, at) for name in ("onset", "acknowledged", "mitigating", "recovered")]
+        root = ET.fromstring(draw(QUERY, snapshot(), marks, "one"))
+        names = [one for one in root.iter() if one.get("class") == "name"]
+        assert len({one.get("y") for one in names}) == len(marks)
+        assert len({one.get("text-anchor") for one in names}) == 1
+    apart = [Mark("onset", START), Mark("recovered", START + HOUR)]
+    root = ET.fromstring(draw(QUERY, snapshot(), apart, "one"))
+    assert len({one.get("y") for one in root.iter() if one.get("class") == "name"}) == 1
+
+
 def test_a_gap_is_no_line_and_a_lone_value_is_a_dot() -> None:
     root = ET.fromstring(draw(QUERY, snapshot(), [], "one"))
     (path,) = [one.get("d", "") for one in root.iter() if one.tag == "path"]
