@@ -22,7 +22,7 @@ from desk.stream import Pulse
 from triage import heard, telling
 from triage.heard import REPEATED
 from triage.memory import PLACE
-from triage.model import MINUTE, Incident, Millis, Place, Severity, Verb
+from triage.model import MINUTE, Incident, Millis, Place, Severity, Verb, clean_text
 from triage.model.roles import GRANTS, Scope
 from triage.rulebook import meanings
 from triage.sandbox import time_of
@@ -106,7 +106,7 @@ async def take(desk: Desk, said: Said) -> str | None:
 
 async def _heard(desk: Desk, incident: Incident, said: Said) -> str:
     person, known = person_of(desk, said.service, said.user)
-    words = said.text.strip()
+    words = clean_text(said.text).strip()
     if not words:
         return ""
     late = bool(said.at) and desk.clock() - said.at > LATE_AFTER

@@ -40,9 +40,9 @@ async def limited(request: web.Request, most: int = BODY_MAX) -> bytes:
     return bytes(raw)
 
 
-async def form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form of somebody signed in, the last of each name. Raises Problem 400, 408, 413 or 415."""
-    return dict(await pairs(request, most=LONG_MAX))
+async def form(request: web.Request, most: int = BODY_MAX) -> dict[str, str]:
+    """Return the fields of a plain HTML form, the last of each name. Raises Problem 400, 408, 413 or 415."""
+    return dict(await pairs(request, most=most))
 
 
 async def pairs(request: web.Request, fields_max: int = FIELDS_MAX, most: int = BODY_MAX) -> list[tuple[str, str]]:

@@ -109,7 +109,7 @@ class Views:
                 headers = {"Location": f"/login?next={quote(goal, safe='/')}", "Cache-Control": "no-store"}
                 return web.Response(status=303, headers=headers)
             if request.method == "POST":
-                request[reading.FORM] = await reading.form(request)
+                request[reading.FORM] = await reading.form(request, reading.LONG_MAX)
                 people.check_form(self._desk, request, person, request[reading.FORM].get(people.CSRF_FIELD, ""))
             wanted = needs or (Scope.RESPOND if request.method == "POST" else Scope.READ)
             return await admitting.noted(self._desk, request, person, view, wanted)

@@ -15,7 +15,6 @@ from triage.memory import (
     DETAILS,
     GATE,
     INCIDENT,
-    POSTMORTEM,
     STORM,
     THE_LESSONS,
     THE_RECORDED,
@@ -127,10 +126,11 @@ def of_changes(entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key
         yield from ((CHANGED, name) for name in recorded.services if name in services)
 
 
-def of_lessons(entry: Entry, memory: Memory) -> Iterator[Key]:
-    """Name the postmortems of earlier incidents of the services that an entry speaks of, where they have items."""
+def of_lessons(family: str, entry: Entry, rulebook: Rulebook, memory: Memory) -> Iterator[Key]:
+    """Name what is looked at of earlier incidents with action items that the incidents of an entry may bring up."""
     known = known_in(memory, THE_LESSONS)
-    events = entry.body.events if isinstance(entry.body, Events) else ()
-    services = {event.labels.get("service", "") for event in events}
-    if isinstance(known, Lessons):
-        yield from ((POSTMORTEM, one.incident) for one in known.items if one.service and one.service in services)
+    if not isinstance(known, Lessons) or not isinstance(entry.body, Events):
+        return
+    verdicts = [rulebook.verdict(entry.body.source, event) for event in entry.body.events]
+    services, groups = {one.service for one in verdicts if one.service}, {one.group for one in verdicts}
+    yield from ((family, one.incident) for one in known.items if one.service in services or one.group in groups)

@@ -302,9 +302,6 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == CHANGED:
         yield from ahead.of_changes(entry, rulebook, memory)
         return
-    if family == POSTMORTEM:
-        yield from ahead.of_lessons(entry, memory)
-        return
     fingerprints = [name.partition(":")[2] for name in due if name.partition(":")[0] in _OF_ALERTS]
     if isinstance(entry.body, Events):
         fingerprints = [event.fingerprint for event in entry.body.events]
@@ -316,7 +313,9 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family == INCIDENT:
         yield from ahead.of_storms(due, memory)
         yield from ahead.of_tray(due, memory)
-    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS, VERIFYING):
+    if family in (INCIDENT, POSTMORTEM):
+        yield from ahead.of_lessons(family, entry, rulebook, memory)
+    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS, VERIFYING, POSTMORTEM):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}

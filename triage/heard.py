@@ -19,6 +19,8 @@ REPEATED: Final = "repeated"
 """How a command ends that came with a message which was taken before."""
 HEARD_MAX: Final = 100
 """How many messages of a room are remembered. What is older than all of them counts as taken."""
+DIGITS_MAX: Final = 15
+"""Longest number that is read as a time."""
 
 
 def message_of(service: str, room: str, post: str, at: int) -> dict[str, str]:
@@ -33,11 +35,11 @@ def before(scene: Scene, command: Command) -> bool:
     if known is None:
         return False
     said_at = command.data.get("said_at", "")
-    at = int(said_at) if said_at.isascii() and said_at.isdigit() else 0
+    at = int(said_at[:DIGITS_MAX]) if said_at.isascii() and said_at.isdigit() else 0
     too_old = len(known.heard) == HEARD_MAX and 0 < at < known.heard[0][0]
     if too_old or any(post == one for _, one in known.heard):
         return True
-    heard = tuple(sorted((*known.heard, (at, post)))[-HEARD_MAX:])
+    heard = tuple(sorted((*known.heard, (at or scene.now, post)))[-HEARD_MAX:])
     scene.draft.put((PLACE, place), msgspec.structs.replace(known, heard=heard))
     return False
 

@@ -13,7 +13,7 @@ import redis
 from tests.store.test_drain import Bench
 from tests.unit.triage.stage import FILES, START, alert
 from triage import incidents
-from triage.memory import Changes, Key
+from triage.memory import INCIDENT, Changes, Key
 from triage.model import (
     HOUR,
     MINUTE,
@@ -105,18 +105,49 @@ def test_a_cold_memory_is_read_in_a_few_round_trips_however_large_the_entry(
     else:
         second = [msgspec.structs.replace(one, annotations={"value": "2"}) for one in first]
     append(bench, second)
-    cold = bench.another()
+    loads = counted(monkeypatch)
+    bench.settle(bench.another())
+    bench.holds()
+    assert len(loads) < 40, loads
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many keys each round trip of memory reads, from now on."""
     loads: list[int] = []
     load = Cache.load
 
-    def counted(cache: Cache, client: redis.Redis, wanted: Iterable[Key]) -> None:
+    def count(cache: Cache, client: redis.Redis, wanted: Iterable[Key]) -> None:
         keys_ = list(wanted)
         loads.append(len(keys_))
         load(cache, client, keys_)
 
-    monkeypatch.setattr(Cache, "load", counted)
-    bench.settle(cold)
+    monkeypatch.setattr(Cache, "load", count)
+    return loads
+
+
+def test_what_was_to_be_done_after_many_earlier_incidents_is_read_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = [f"s{one}" for one in range(60)]
+    bench.settle()
+    for round_ in range(3):
+        begins = [alert("Down", service=one) for one in services]
+        append(bench, begins)
+        if round_ == 2:
+            break
+        bench.settle()
+        for key in [] if round_ else cast("list[bytes]", bench.client.hkeys(keys.family(INCIDENT))):
+            command = Command(Verb.ITEM, key.decode(), "ana", "test", text="mend it", person="ben")
+            journal.append(bench.client, command, bench.now)
+        append(bench, [alert("Down", Status.RESOLVED, service=one) for one in services])
+        bench.settle()
+        for hours in (1, 1, 4, 24):  # settled, ended, and too long ago to open again
+            bench.now += hours * HOUR
+            bench.settle()
+    loads = counted(monkeypatch)
+    bench.settle(bench.another())
     bench.holds()
+    assert len(bench.client.hkeys(keys.family(INCIDENT))) >= 3 * len(services)
     assert len(loads) < 40, loads
 
 

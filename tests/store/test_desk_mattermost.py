@@ -187,6 +187,26 @@ async def test_a_room_that_is_gone_does_not_keep_the_others_from_being_heard(her
     assert await lines(here) == [("ana", "still heard")]
 
 
+@pytest.mark.parametrize("odd", ["half a sign: \ud83d", "what our own code stumbles over"])
+async def test_a_message_that_cannot_be_taken_does_not_keep_later_ones_from_being_heard(
+    here: Town, server: Mattermost, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    real = chat.take
+
+    async def take(desk: Any, one: chat.Said) -> str | None:
+        if one.text.startswith("what our own"):
+            raise KeyError("a fault")
+        return await real(desk, one)
+
+    monkeypatch.setattr(chat, "take", take)
+    server.written(server.users["ana"], ROOM, odd)
+    server.written(server.users["ana"], ROOM, "still heard")
+    async with listening(here, server):
+        await until(lambda: ("GET", "/api/v4/users/me") in server.asked)
+        await until_heard(here, 1 if odd.startswith("what") else 2)
+    assert ("ana", "still heard") in await lines(here)
+
+
 async def test_an_archived_room_is_not_asked_for(here: Town, server: Mattermost) -> None:
     await put(here, Place((await incident(here)).key, over=True))
     async with listening(here, server):
