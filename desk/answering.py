@@ -40,7 +40,7 @@ async def answer(desk: Desk, renderer: Renderer, request: web.Request) -> web.Re
     """Acknowledge as the person who got the page, when the number is the one of the message."""
     link = read(desk, request)
     people.refuse_foreign(desk, request)
-    fields = await reading.form(request)
+    fields = dict(await reading.pairs(request))
     incident = await queries.incident(desk.client, link.incident)
     tries = incident.mistaps.get(link.page, 0)
     if _closed(link, incident):

@@ -30,7 +30,7 @@ async def sign_in(office: Office, renderer: Renderer, request: web.Request) -> w
     """Check the token and begin a new session; one that this browser had before ends."""
     desk = office.desk
     people.refuse_foreign(desk, request)
-    fields = await reading.form(request)
+    fields = dict(await reading.pairs(request))
     goal = local_path(fields.get("next", "/"))
     name = people.sign_in(desk, request, office.attempts, fields.get("token", "").strip())
     who = Person(name or "", "desk")
