@@ -26,6 +26,7 @@ from triage import (
     overrides,
     reloads,
     repeats,
+    ringing,
     rooms,
     silences,
     subscriptions,
@@ -172,6 +173,8 @@ def decide(
         _guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
     elif isinstance(body, DeadLetter):
         _dead_letter(scene, body)
+    if rings := ringing.behind(draft.changes):
+        _guarded(scene, "calls that ring", lambda inner: ringing.follow(inner, rings))
     if changed := threads.behind(draft.changes):
         _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
     if roomed := rooms.behind(draft.changes, rulebook):

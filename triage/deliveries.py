@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from triage import drills, outlets, own_steps, paging, retries, rooms, shadow, telling, threads, tickets
+from triage import drills, outlets, own_steps, paging, retries, ringing, rooms, shadow, telling, threads, tickets
 from triage.memory import EFFECT, HANDED, SHADOW
-from triage.model import ENDED, LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Phase, Result
+from triage.model import LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Result
 from triage.rulebook.durations import show_duration
 from triage.scene import Scene
 
@@ -96,6 +96,8 @@ def _hand_over(scene: Scene, effect: Effect, incident: Incident | None, way: str
     scene.draft.put((HANDED, effect.id), effect)
     scene.draft.timer(f"handed:{effect.id}", scene.now + WORD_WITHIN)
     if incident is not None:
+        if result.receipt:
+            ringing.begun(incident, effect, result.receipt)
         scene.line(incident, "handed-over", f"{_word(effect)} to {way} is on its way: {result.reason}", minor=True)
 
 
@@ -128,21 +130,10 @@ def _unanswered(scene: Scene, effect: Effect, incident: Incident | None, way: st
     _done(scene, effect, incident)
     if incident is None or effect.id in incident.answered:  # by a key, and then the call was over
         return
-    wanted = _wanted(incident, effect)
+    wanted = ringing.wanted(incident, effect)
     scene.line(incident, "unanswered", f"{_word(effect)} to {way} not answered: {reason}", minor=not wanted)
     if wanted and effect.attempt == 1:
         paging.next_method(scene, incident, effect)
-
-
-def _wanted(incident: Incident, effect: Effect) -> bool:
-    """Tell whether anybody still waits for an answer to this page."""
-    of_before = effect.episode != incident.episode and effect.incident == incident.key  # merged: episodes differ
-    if effect.kind is not EffectKind.PAGE or of_before or incident.phase in ENDED:
-        return False
-    if effect.id in incident.answered or incident.acked_by == effect.person:  # who has it needs no other way
-        return False
-    asked = effect.step > paging.LAST_STEP
-    return asked or (not incident.acked_by and incident.phase is not Phase.MONITORING)
 
 
 def _shadow(scene: Scene, effect: Effect) -> None:
@@ -177,7 +168,7 @@ def _give_up(scene: Scene, effect: Effect, incident: Incident | None, way: str, 
     if incident is None:
         return
     scene.line(incident, "given-up", f"{_word(effect)} to {way} given up: {reason}")
-    if not _wanted(incident, effect):
+    if not ringing.wanted(incident, effect):
         return
     if effect.attempt == 1 and paging.next_method(scene, incident, effect):
         return
@@ -195,6 +186,8 @@ def _done(scene: Scene, effect: Effect, incident: Incident | None) -> None:
     if scene.draft.get((EFFECT, effect.id)) is None:
         scene.draft.put((HANDED, effect.id), None)
         scene.draft.timer(f"handed:{effect.id}", None)
+        if incident is not None:
+            ringing.over(incident, effect.id)
         return
     scene.draft.put((EFFECT, effect.id), None)
     if incident is not None and effect.id in incident.pending:
@@ -222,6 +215,8 @@ def _too_late(scene: Scene, result: Result) -> None:
     """The page was withdrawn while the provider had it: the timeline still says so."""
     if not result.incident or scene.draft.incident(result.incident) is None:
         return
+    if result.ending is Ending.HANDED_OVER and result.receipt:
+        ringing.too_late(scene, scene.draft.edit_incident(result.incident), result)
     if result.ending is Ending.DELIVERED:
         incident = scene.draft.edit_incident(result.incident)
         threads.begun_late(scene, incident, result)

@@ -96,6 +96,6 @@ def updated(scene: Scene, incident: Incident | None, effect: Effect, result: Res
     )
     if not result.ending.told and not late:  # what was not sent, since memory was old, is made anew
         scheme = effect.target.partition(":")[0]
-        text = f"the first message by {scheme} cannot be brought up to date: {result.reason or result.ending.value}"
+        text = f"a message by {scheme} cannot be brought up to date: {result.reason or result.ending.value}"
         scene.line(incident, "given-up", text, minor=True)
         telling.tell_operator(scene, f"update:{scheme}", f"A message by {scheme} shows an old state", text)

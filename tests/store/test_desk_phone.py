@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
 from tests.store.desk_support import DOWN, event
 from tests.store.phone_support import OUTSIDE, Phones, address, oncall, phones, said, verbs
-from tests.unit.workers.twilio_server import ANA, NUMBER, method
+from tests.store.test_desk_slack import until
+from tests.unit.workers.twilio_server import ANA, CALL, NUMBER, method
 from triage import links
-from triage.model import Phase
+from triage.model import Command, Phase, Verb
 from triage.store import keys
 
 BEN = "+491709999999"
@@ -21,6 +25,10 @@ def voice_then_text(port: int) -> dict[str, str]:
 
 def both_by_text(port: int) -> dict[str, str]:
     return oncall(ana=[method("sms", port)], ben=[method("sms", port, to=BEN)])
+
+
+def ana_by_voice_ben_by_text(port: int) -> dict[str, str]:
+    return oncall(ana=[method("voice", port)], ben=[method("sms", port, to=BEN)])
 
 
 async def texts(here: Phones, body: str, sender: str = ANA, sid: str = "SM1", **more: str) -> str:
@@ -195,3 +203,56 @@ async def test_the_same_alert_rings_once(redis_url: str) -> None:
         await here.here.send(DOWN)
         await here.work()
         assert len(here.service.got) == 1
+
+
+def hung_up(here: Phones) -> list[str]:
+    """Return the calls that Twilio was asked to end."""
+    assert all(fields == {"Status": "completed"} for what, fields in here.service.taken if what == CALL)
+    return [what for what, _ in here.service.taken if what == CALL]
+
+
+async def test_a_call_that_rings_is_hung_up_once_somebody_else_has_it(redis_url: str) -> None:
+    async with phones(redis_url, ana_by_voice_ben_by_text) as here:
+        assert sorted(what for what, _ in here.service.taken) == ["Calls", "Messages"]
+        await texts(here, "ACK", BEN)
+        assert (await here.incident()).acked_by == "ben"
+        assert hung_up(here) == [CALL]
+        assert "hung-up: the call to ana is hung up: ben has it" in await here.lines()
+        assert (await here.incident()).ringing == ()
+        call = next(fields for what, fields in here.service.taken if what == "Calls")
+        await here.ask(call["StatusCallback"], {"CallStatus": "completed"})
+        assert hung_up(here) == [CALL]
+        assert not [line for line in await here.lines() if line.startswith("page: paging ana by twilio+sms")]
+
+
+async def test_a_call_that_was_answered_by_a_key_is_not_hung_up(redis_url: str) -> None:
+    async with phones(redis_url, ana_by_voice_ben_by_text) as here:
+        call = next(fields for what, fields in here.service.taken if what == "Calls")
+        _, xml = await here.ask(call["Url"], {"CallStatus": "in-progress"})
+        await here.ask(address(xml, "Gather", "action"), {"Digits": "4"})
+        assert (await here.incident()).acked_by == "ana"
+        assert hung_up(here) == []
+
+
+async def test_a_call_that_is_over_is_not_hung_up(redis_url: str) -> None:
+    async with phones(redis_url, ana_by_voice_ben_by_text) as here:
+        call = next(fields for what, fields in here.service.taken if what == "Calls")
+        await here.ask(call["StatusCallback"], {"CallStatus": "no-answer"})
+        await texts(here, "ACK", BEN)
+        assert hung_up(here) == []
+
+
+async def test_a_call_that_was_ordered_while_somebody_took_it_is_hung_up_too(redis_url: str) -> None:
+    async with phones(redis_url, ana_by_voice_ben_by_text, fires=False) as here:
+        await here.here.send(DOWN)
+        one = await here.incident()
+        here.service.held = threading.Event()
+        pumping = asyncio.create_task(asyncio.to_thread(here.deliver.pump))
+        await until(lambda: len(here.service.got) == 2)
+        taken = Command(Verb.ACKNOWLEDGE, one.key, "ben", "story")
+        await here.here.desk.appender.append(taken, here.here.clock())
+        await here.here.decide()
+        here.service.held.set()
+        await pumping
+        await here.work()
+        assert hung_up(here) == [CALL]

@@ -188,6 +188,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `recalled` are action items of earlier incidents like it (key of that incident, id of the item), `still_open` says
     as a phrase which of them were open when it opened. `outlets` are the places that hear of it.
     `wants_room` names the entry of rooms.yaml that a rule asks for, or `none`.
+    `ringing` are the pages of calls that may ring just now; see `triage.ringing`.
     """
 
     key: str
@@ -269,6 +270,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     still_open: str = ""
     outlets: tuple[Outlet, ...] = ()
     wants_room: str = ""
+    ringing: tuple[str, ...] = ()
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

@@ -31,6 +31,8 @@ REASON_MAX: Final = 200
 NO_URL: Final = (
     "twilio+voice:// needs --web.external-url (TOCSIN_WEB_EXTERNAL_URL): Twilio fetches from there what the call says"
 )
+_CALL: Final = re.compile(rb'"sid"\s*:\s*"(CA[0-9a-f]{32})"')
+"""What Twilio calls a call that it took."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -43,20 +45,36 @@ def send(target: str, message: Message) -> Delivery:
         twilio.check(line, scheme)
     except ValueError as fault:
         return Delivery(Ending.GIVE_UP, str(fault))
+    if message.kind is EffectKind.UPDATE:
+        return _hang_up(line, message.thread)
     if rings and not message.answer_url:
         return Delivery(Ending.GIVE_UP, NO_URL)
     fields = _call(line, message) if rings else _text(line, message)
-    what = "Calls" if rings else "Messages"
-    url = f"{line.api}/2010-04-01/Accounts/{quote(line.account, safe='')}/{what}.json"
-    login = base64.b64encode(f"{line.key}:{line.secret}".encode()).decode()
-    headers = {"Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = post(url, urlencode(fields).encode(), headers)
+    answer = _order(line, "Calls" if rings else "Messages", fields)
     if isinstance(answer, Answer) and 400 <= answer.status < 500 and answer.status not in {408, 425, 429}:
         return Delivery(Ending.GIVE_UP, f"HTTP {answer.status}: {_said(answer)}"[:REASON_MAX])
     ended = judge(answer, "Twilio took the text")
     if ended.ending is not Ending.DELIVERED or not message.answer_url:
         return ended
-    return Delivery(Ending.HANDED_OVER, "Twilio calls" if rings else "Twilio sends the text")
+    if not rings:
+        return Delivery(Ending.HANDED_OVER, "Twilio sends the text")
+    found = _CALL.search(answer.body) if isinstance(answer, Answer) else None
+    return Delivery(Ending.HANDED_OVER, "Twilio calls", receipt=found[1].decode() if found else "")
+
+
+def _order(line: Account, what: str, fields: dict[str, str]) -> Answer | Delivery:
+    url = f"{line.api}/2010-04-01/Accounts/{quote(line.account, safe='')}/{what}.json"
+    login = base64.b64encode(f"{line.key}:{line.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded"}
+    return post(url, urlencode(fields).encode(), headers)
+
+
+def _hang_up(line: Account, call: str) -> Delivery:
+    """End a call, which may be over already."""
+    answer = _order(line, f"Calls/{quote(call, safe='')}", {"Status": "completed"})
+    if isinstance(answer, Answer) and answer.status in (400, 404):
+        return Delivery(Ending.DELIVERED, "the call was over already")
+    return judge(answer, "Twilio hangs up")
 
 
 def _call(line: Account, message: Message) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from tests.unit.workers.http_server import serving
-from tests.unit.workers.twilio_server import ANA, AUTH_TOKEN, NUMBER, SECRETS, Twilio, method
+from tests.unit.workers.twilio_server import ANA, AUTH_TOKEN, CALL, NUMBER, SECRETS, Twilio, method
 from triage.model import EffectKind, Ending, Severity
 from workers.channel import Message
 from workers.channels import twilio
@@ -136,3 +137,30 @@ def test_a_malformed_method_is_given_up_without_being_repeated() -> None:
     ended = twilio.send("twilio+sms://AC1:s3cret@+15550100/0170", PAGE)
     assert ended.ending is Ending.GIVE_UP
     assert "s3cret" not in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "ending", "reason"),
+    [
+        (200, Ending.DELIVERED, "Twilio hangs up"),
+        (404, Ending.DELIVERED, "the call was over already"),
+        (400, Ending.DELIVERED, "the call was over already"),
+        (503, Ending.TRY_AGAIN, "HTTP 503"),
+        (401, Ending.GIVE_UP, "HTTP 401"),
+    ],
+)
+def test_an_update_of_a_call_hangs_up(status: int, ending: Ending, reason: str) -> None:
+    service = Twilio(status=status)
+    update = msgspec.structs.replace(PAGE, kind=EffectKind.UPDATE, thread=CALL)
+    with serving(service) as port:
+        ended = twilio.send(target("voice", port), update)
+    assert service.taken == [(CALL, {"Status": "completed"})]
+    assert (ended.ending, ended.reason) == (ending, reason)
+
+
+def test_a_call_is_known_by_what_twilio_calls_it() -> None:
+    service = Twilio()
+    with serving(service) as port:
+        assert twilio.send(target("voice", port), PAGE).receipt == CALL
+        service.body = b"{}"
+        assert twilio.send(target("voice", port), PAGE).receipt == ""

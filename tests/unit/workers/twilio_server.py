@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from tests.unit.workers.http_server import Provider
 
 ACCOUNT = "AC" + "0" * 32
+CALL = "CA" + "1" * 32
 AUTH_TOKEN = "an auth token of the tests"
 NUMBER = "+15550100"
 ANA = "+491701234567"
@@ -28,7 +29,7 @@ class Twilio(Provider):
     """`taken` are the calls and texts that were ordered: what (`Calls`, `Messages`), and the fields."""
 
     status: int = 201
-    body: bytes = json.dumps({"sid": "CA1", "status": "queued"}).encode()
+    body: bytes = json.dumps({"account_sid": ACCOUNT, "sid": CALL, "status": "queued"}).encode()
     seen: int = field(default=0)
 
     @property
