@@ -139,7 +139,7 @@ async def list_incidents(call: Call) -> BaseModel:
 async def get_incident(call: Call) -> BaseModel:
     """Return one incident with the first page of its timeline and alerts."""
     one = await queries.incident(call.client, call.request.match_info["id"])
-    timeline = await queries.timeline(call.client, one.key)
+    timeline = await queries.story(call.client, one)
     alerts = await queries.alerts_of(call.client, one.key)
     return shapes.IncidentDetail(
         **showing.incident(one, call.external_url).model_dump(),
@@ -156,9 +156,9 @@ async def list_incident_alerts(call: Call) -> BaseModel:
 
 
 async def list_incident_timeline(call: Call) -> BaseModel:
-    """Return the timeline of an incident, page by page."""
+    """Return the timeline of an incident, with those of incidents that became part of it, page by page."""
     one = await queries.incident(call.client, call.request.match_info["id"])
-    return showing.timeline(await queries.timeline(call.client, one.key, call.query.limit, call.query.after))
+    return showing.timeline(await queries.story(call.client, one, call.query.limit, call.query.after))
 
 
 async def list_alerts(call: Call) -> BaseModel:

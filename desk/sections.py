@@ -21,7 +21,7 @@ from triage import actions
 from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
 from triage.phases import MOVES
-from triage.public import Effects, public_id
+from triage.public import Effects, address_of
 from triage.rulebook import Rulebook
 from triage.rulebook.guides import fill
 from triage.status import Audience, Standing
@@ -126,7 +126,7 @@ async def _actions(look: Look) -> Mapping[str, Any]:
 
 async def _timeline(look: Look) -> Mapping[str, Any]:
     before = look.request.query.get("timeline")
-    return {"timeline": await queries.timeline(look.client, look.one.key, LINES_SHOWN, before)}
+    return {"timeline": await queries.story(look.client, look.one, LINES_SHOWN, before)}
 
 
 async def _alerts(look: Look) -> Mapping[str, Any]:
@@ -135,9 +135,10 @@ async def _alerts(look: Look) -> Mapping[str, Any]:
 
 
 async def _public(look: Look) -> Mapping[str, Any]:
+    publication = await publications.one(look.client, look.one.key)
     return {
-        "publication": await publications.one(look.client, look.one.key),
-        "publication_id": public_id(look.one.key),
+        "publication": publication,
+        "publication_id": address_of(look.one.key, publication),
         "components": list(look.rulebook.status.components),
         "effects": list(Effects),
     }

@@ -66,13 +66,17 @@ class Incident(BaseModel):
 
 
 class TimelineLine(BaseModel):
-    """One line of a timeline: when, what kind of thing, a sentence, who did it, the journal entry behind it."""
+    """One line of a timeline: when, what kind of thing, a sentence, who did it, the journal entry behind it.
+
+    `incident` is the id of the one it was said of: this one, or one that became part of it.
+    """
 
     at: Time
     what: str
     text: str
     by: str
     entry: str
+    incident: str
 
 
 class Timeline(BaseModel):

@@ -75,11 +75,18 @@ def incidents(page: queries.Page[model.Incident], external_url: str, shadow: boo
     return shapes.IncidentPage(items=items, next=page.next, shadow=shadow)
 
 
-def timeline(page: queries.Page[model.Line]) -> shapes.Timeline:
+def timeline(page: queries.Page[queries.Told]) -> shapes.Timeline:
     """Return a page of a timeline."""
     items = [
-        shapes.TimelineLine(at=time_of(line.at), what=line.what, text=line.text, by=line.by, entry=line.entry)
-        for line in page.items
+        shapes.TimelineLine(
+            at=time_of(one.line.at),
+            what=one.line.what,
+            text=one.line.text,
+            by=one.line.by,
+            entry=one.line.entry,
+            incident=short(one.incident),
+        )
+        for one in page.items
     ]
     return shapes.Timeline(items=items, next=page.next)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from desk.shapes import Time
 from desk.showing import time_of
 from triage.model import DAY, Millis
-from triage.public import Effects, Publication, public_id
+from triage.public import Effects, Publication, address_of
 from triage.rulebook.status import PublicMaintenance, StatusRules
 from triage.status import Standing
 
@@ -173,7 +173,7 @@ def _incident(key: str, one: Publication) -> PublicIncident:
         for update in reversed(one.updates)
     ]
     return PublicIncident(
-        id=public_id(key),
+        id=address_of(key, one),
         title=one.title,
         components=list(one.components),
         status=one.status.value,

@@ -7,10 +7,10 @@ sends it again, and the word of the provider, or its silence, decides whether th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from triage import drills, outlets, own_steps, paging, retries, ringing, rooms, shadow, telling, threads, tickets
-from triage.memory import EFFECT, HANDED, SHADOW
+from triage.memory import EFFECT, HANDED, INCIDENT, SHADOW
 from triage.model import LATER, MINUTE, Effect, EffectKind, Ending, Incident, Millis, Result
 from triage.rulebook.durations import show_duration
 from triage.scene import Scene
@@ -49,7 +49,7 @@ def report(scene: Scene, result: Result) -> None:
     effect.attempt += 1
     effect.ambiguous = effect.ambiguous or result.ambiguous
     if effect.kind in _OWN:
-        _OWN[effect.kind](scene, incident, effect, result)
+        _OWN[effect.kind](scene, _whose(scene, effect, incident), effect, result)
         return
     if result.ending is Ending.SHADOWED:
         _shadow(scene, effect)
@@ -89,6 +89,16 @@ def report(scene: Scene, result: Result) -> None:
                 paging.next_method(scene, incident, effect)
         return
     _give_up(scene, effect, incident, way, result)
+
+
+def _whose(scene: Scene, effect: Effect, incident: Incident | None) -> Incident | None:
+    """Return the incident that an effect is of: a merged one keeps its messages, and its room if it has it still."""
+    known: Incident | None = scene.draft.get((INCIDENT, effect.incident)) if effect.incident else None
+    if known is None or not known.merged_into:
+        return incident
+    shown = [one.update for one in known.threads] + [one.post for one in known.outlets]
+    its_own = effect.id in shown or (known.room is not None and known.room.effect == effect.id)
+    return cast("Incident", scene.draft.edit((INCIDENT, known.key))) if its_own else incident
 
 
 def _hand_over(scene: Scene, effect: Effect, incident: Incident | None, way: str, result: Result) -> None:

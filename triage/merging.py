@@ -17,6 +17,7 @@ from triage import (
     figures,
     flapping,
     incidents,
+    inheriting,
     learning,
     metrics,
     paging,
@@ -65,6 +66,7 @@ ON_MERGE: Final[tuple[OnMerge, ...]] = (
     verifying.hand_over,
     promise.hand_over,
     recalling.hand_over,
+    inheriting.hand_over,
 )
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")
@@ -94,6 +96,7 @@ def merge(scene: Scene, incident: Incident, command: Command) -> Answer:
     _add_up(scene, incident, into)
     for hand_over in ON_MERGE:
         hand_over(scene, incident, into)
+    into.roles = {**incident.roles, **into.roles}
     _end(scene, incident, into, command.by)
     return Answer(responding.DONE, f"it is part of {short(into.key)} now")
 
@@ -183,7 +186,6 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     into.links = tuple(one for one in _union(into.links, gone.links, len(into.links + gone.links)) if one != into.key)
     into.answered = _union(into.answered, gone.answered, responding.PAGES_MAX)
     into.mistaps = {**gone.mistaps, **into.mistaps}
-    into.roles = {**gone.roles, **into.roles}
     into.impact, into.eta = into.impact or gone.impact, gone.eta if into.eta is None else into.eta
     into.runbook, into.service = into.runbook or gone.runbook, into.service or gone.service
     into.taken_at = _first(into.taken_at, gone.taken_at)

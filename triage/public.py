@@ -37,7 +37,10 @@ class PublicUpdate(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Publication(msgspec.Struct, array_like=True, gc=False):
-    """What the status page shows of one incident. `updates` are in the order of time; `rule` wrote the first, or ""."""
+    """What the status page shows of one incident. `updates` are in the order of time; `rule` wrote the first, or "".
+
+    `address` is its name in addresses where that is not its incident's own: it began as another one's.
+    """
 
     title: str
     components: tuple[str, ...]
@@ -45,6 +48,7 @@ class Publication(msgspec.Struct, array_like=True, gc=False):
     published_at: Millis
     resolved_at: Millis | None = None
     rule: str = ""
+    address: str = ""
 
     @property
     def status(self) -> Standing:
@@ -59,6 +63,11 @@ class Publications(msgspec.Struct, array_like=True, gc=False):
     """One of a kind: the incidents of which something is public, by the order in which they became so."""
 
     keys: tuple[str, ...] = ()
+
+
+def address_of(incident: str, publication: Publication | None) -> str:
+    """Return the name in addresses of what is public of an incident."""
+    return publication.address if publication is not None and publication.address else public_id(incident)
 
 
 def public_id(incident: str) -> str:

@@ -56,7 +56,7 @@ def publish(scene: Scene, incident: Incident, made: StatusUpdate, data: Mapping[
     effects = Effects(data.get("effects") or (known.effects if known else Effects.DEGRADED))
     update = PublicUpdate(scene.now, made.status, effects, made.text, made.impact, made.next_at)
     title = made.title if data.get("title", "").strip() or known is None else known.title
-    _put(scene, incident.key, known, title, components, update, known.rule if known else "")
+    put(scene, incident.key, known, title, components, update, known.rule if known else "")
 
 
 def by_rule(scene: Scene, incident: Incident) -> None:
@@ -71,7 +71,7 @@ def by_rule(scene: Scene, incident: Incident) -> None:
     title = rule.title.replace("{component}", components[0])[:TITLE_MAX]
     text = rule.text.replace("{component}", components[0])[:TEXT_MAX]
     update = PublicUpdate(scene.now, Standing.INVESTIGATING, Effects(rule.effects), text)
-    _put(scene, incident.key, None, title, components, update, rule.name)
+    put(scene, incident.key, None, title, components, update, rule.name)
     scene.line(incident, "published", f"on the status page by the rule “{rule.name}” ({rule.effects}): {text}")
 
 
@@ -88,7 +88,7 @@ def resolved(scene: Scene, incident: Incident, text: str = "") -> None:
         return
     words = text.strip()[:TEXT_MAX] or OVER
     update = PublicUpdate(scene.now, Standing.RESOLVED, known.effects, words)
-    _put(scene, incident.key, known, known.title, known.components, update, known.rule)
+    put(scene, incident.key, known, known.title, known.components, update, known.rule)
     scene.line(incident, "published", f"on the status page (resolved): {words}")
 
 
@@ -98,7 +98,7 @@ def last_words(scene: Scene, incident: Incident, text: str) -> None:
     if known is None or not words:
         return
     update = PublicUpdate(scene.now, Standing.RESOLVED, known.effects, words)
-    _put(scene, incident.key, known, known.title, known.components, update, known.rule)
+    put(scene, incident.key, known, known.title, known.components, update, known.rule)
     scene.line(incident, "published", f"on the status page (resolved): {words}")
 
 
@@ -119,7 +119,7 @@ def _component_of(scene: Scene, incident: Incident) -> tuple[str, ...]:
     return (service.status_component,) if service is not None and service.status_component else ()
 
 
-def _put(
+def put(
     scene: Scene,
     key: str,
     known: Publication | None,
@@ -128,6 +128,7 @@ def _put(
     update: PublicUpdate,
     rule: str,
 ) -> None:
+    """Add an update to what is public of the incident of that key; `known` is what was so far, None: nothing."""
     updates = (*(known.updates if known is not None else ()), update)
     if len(updates) > UPDATES_MAX:
         updates = (updates[0], *updates[-UPDATES_MAX + 1 :])
@@ -141,6 +142,7 @@ def _put(
         published_at=known.published_at if known is not None else scene.now,
         resolved_at=over_at,
         rule=rule,
+        address=known.address if known is not None else "",
     )
     scene.draft.put((PUBLICATION, key), publication)
     if known is None:

@@ -102,7 +102,7 @@ def follow(scene: Scene, incidents: Iterable[str], lines: Iterable[tuple[str, Li
     for key, line in lines:
         of.setdefault(key, []).append(line)
     for key in incidents:
-        incident = scene.draft.edit_incident(key)
+        incident = scene.draft.edit((INCIDENT, key))  # itself: a merged one has a room of its own
         rule = _rule(scene.rulebook, incident) if incident.phase not in ENDED else None
         if incident.room is None and rule is not None:
             incident.room = Room(

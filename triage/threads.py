@@ -69,7 +69,7 @@ def _behind(incident: Incident) -> bool:
 def follow(scene: Scene, incidents: Iterable[str]) -> None:
     """Make the updates that these incidents need."""
     for key in incidents:
-        incident = scene.draft.edit_incident(key)
+        incident = scene.draft.edit((INCIDENT, key))  # itself: a merged one has messages of its own
         incident.threads = tuple(_followed(scene, incident, one) for one in incident.threads)
 
 

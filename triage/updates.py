@@ -20,7 +20,7 @@ from triage.model import (
     key_of,
     short,
 )
-from triage.public import public_id
+from triage.public import address_of
 from triage.responding import DONE, REFUSED
 from triage.rulebook import Rulebook
 from triage.rulebook.durations import parse_duration, show_duration
@@ -71,7 +71,7 @@ def update(scene: Scene, incident: Incident, command: Command) -> Answer:
     if public:
         publishing.publish(scene, incident, made, command.data)
     for target, (name, why) in places.items():
-        facts = {"title": title, "text": text} | _named(incident, made.audience) | ({"why": why} if why else {})
+        facts = {"title": title, "text": text} | _named(scene, incident, made.audience) | ({"why": why} if why else {})
         _send(scene, incident, made, name, target, facts)
     promise.make(scene, incident, made.next_at)
     promised = f"; the next one is due in {show_duration(made.next_at - scene.now)}" if made.next_at else ""
@@ -159,10 +159,10 @@ def _told(scene: Scene, incident: Incident, made: StatusUpdate) -> Iterator[tupl
             yield from ((subscriber.name, method, subscriber.why) for method in subscriber.methods)
 
 
-def _named(incident: Incident, audience: Audience) -> dict[str, str]:
+def _named(scene: Scene, incident: Incident, audience: Audience) -> dict[str, str]:
     """Return by what name a message speaks of its incident: for the public by the one of the status page."""
     if audience is Audience.PUBLIC:
-        return {"public": public_id(incident.key)}
+        return {"public": address_of(incident.key, publishing.of(scene, incident.key))}
     return {"incident": short(incident.key)} if audience is Audience.RESPONDERS else {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.store.desk_support import DOWN, RULES, Town, town
+from tests.store.desk_support import DOWN, RULES, Town, event, town
 from triage.model import DAY, Command, Verb
 from triage.store import queries
 
@@ -157,3 +157,39 @@ async def test_insights_are_summed_over_what_ended_lately(redis_url: str) -> Non
         }
         here.clock.now += 2 * DAY
         assert (await here.get("/insights?days=1"))["incidents"] == 0
+
+
+async def test_the_timeline_of_a_merged_incident_is_read_with_the_one_that_goes_on(redis_url: str) -> None:
+    async with town(redis_url) as here:
+        await here.load(FILES)
+        await here.send(DOWN, event(alertname="Down", service="payments"))
+        found = (await here.get("/incidents"))["items"]
+        names = {one["service"]: one["id"] for one in found}
+        async with here.draining():
+            for number in range(3):
+                for service, name in sorted(names.items()):
+                    here.clock.now += 1_000
+                    body = {"text": f"{number} of {service}", "kind": "finding"}
+                    assert (await here.ask("POST", f"/incidents/{name}/note", json=body))[0] == 200
+            gone, into = names["payments"], names["checkout"]
+            assert (await here.ask("POST", f"/incidents/{gone}/merge", json={"other": into}))[0] == 200
+        whole = (await here.get(f"/incidents/{into}/timeline?limit=200"))["items"]
+        findings = [(line["text"], line["incident"]) for line in whole[::-1] if line["what"] == "finding"]
+        order = [(f"{number} of {service}", names[service]) for number in range(3) for service in sorted(names)]
+        assert findings == order
+        paged: list[str] = []
+        after = ""
+        while True:
+            page = await here.get(f"/incidents/{into}/timeline?limit=2{after}")
+            paged += [line["entry"] + line["text"] for line in page["items"]]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert paged == [line["entry"] + line["text"] for line in whole]
+        assert (await here.ask("GET", f"/incidents/{into}/timeline?after=1.2.3"))[0] == 400
+        text = (await here.get(f"/incidents/{into}/postmortem"))["markdown"]
+        places = [text.index(words) for words, _ in order]
+        assert places == sorted(places)
+        await here.sign_in()
+        _, view = await here.view(f"/incidents/{into}")
+        assert f'href="/incidents/{gone}">{gone}</a> <span class="text">2 of payments' in view

@@ -31,6 +31,7 @@ from triage.model import (
     Events,
     Incident,
     Line,
+    Millis,
     Phase,
     Severity,
 )
@@ -42,6 +43,8 @@ DOWN: Final = (redis.RedisError, OSError)
 
 PREFIX_MIN: Final = 6
 CANDIDATES_MAX: Final = 10
+STORIES_MAX: Final = 15
+"""How many timelines are read as one; those of more merged incidents are read where they stand."""
 CHUNK: Final = 500
 """How many incidents or alerts are read in one round trip."""
 LOOKED_AT_MAX: Final = 10_000
@@ -250,6 +253,39 @@ async def timeline(client: Client, key: str, limit: int = 100, after: str | None
     raws = await cast("Any", client).lrange(name, start, end - 1)
     lines = [msgspec.msgpack.decode(raw, type=Line) for raw in reversed(raws)]
     return Page(lines, str(start) if start > 0 else None)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One line of a story: the key of the incident in whose timeline it stands, and the line."""
+
+    incident: str
+    line: Line
+
+
+async def story(client: Client, incident: Incident, limit: int = 100, after: str | None = None) -> Page[Told]:
+    """Return lines of an incident's timeline and of those that became part of it, as one, newest first."""
+    of = (incident.key, *incident.merged)[:STORIES_MAX]
+    ends = await _ends(client, of, after)
+    found: list[tuple[Millis, int, int, Line]] = []
+    for index, (key, end) in enumerate(zip(of, ends, strict=True)):
+        start = max(end - limit, 0)
+        raws = await cast("Any", client).lrange(keys.timeline(key), start, end - 1) if end else []
+        lines = [msgspec.msgpack.decode(raw, type=Line) for raw in raws]
+        found += [(line.at, -index, start + at, line) for at, line in enumerate(lines)]
+    found.sort(key=lambda one: one[:3], reverse=True)
+    page = [Told(of[-index], line) for _, index, _, line in found[:limit]]
+    left = [end - sum(one.incident == key for one in page) for key, end in zip(of, ends, strict=True)]
+    return Page(page, ".".join(map(str, left)) if any(left) else None)
+
+
+async def _ends(client: Client, of: Sequence[str], after: str | None) -> list[int]:
+    """Return how many lines of each timeline are still to come; of what was merged meanwhile all of them."""
+    lengths = [int(await cast("Any", client).llen(keys.timeline(key))) for key in of]
+    marks = after.split(".") if after is not None else []
+    if len(marks) > len(of):
+        raise Malformed(f"after={str(after)[:60]!r} is not a mark: pass back the `next` of the previous page")
+    known = [min(_cursor(mark), length) for mark, length in zip(marks, lengths, strict=False)]
+    return known + lengths[len(known) :]
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from tests.unit.triage.stage import Stage
 from triage.memory import EFFECT
-from triage.model import DAY, HOUR, Answer, Command, Ending, Incident, Phase, Result, Severity, Verb
+from triage.model import DAY, HOUR, LATER, Answer, Command, Ending, Incident, Phase, Result, Severity, Verb
+from triage.rehearsal import accepts
 
 
 def two(first: str = "critical", second: str = "critical") -> tuple[Stage, str, str]:
@@ -167,3 +171,49 @@ def test_clauses_count_across_what_became_one() -> None:
     merge(stage, search, shop)
     stage.fires("ReplicaDown", service="shop", instance="c")
     assert incident(stage, shop).severity is Severity.P1  # three with distinct instances
+
+
+@pytest.mark.parametrize("into_first", [True, False])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (Ending.DELIVERED,),
+        (Ending.TRY_AGAIN,),
+        (Ending.GIVE_UP,),
+        (Ending.HANDED_OVER, Ending.DELIVERED),
+        (Ending.HANDED_OVER, Ending.UNANSWERED),
+        (Ending.HANDED_OVER, Ending.GIVE_UP),
+        (),
+    ],
+)
+def test_whatever_becomes_of_a_page_in_flight_no_page_is_sent_twice_and_somebody_is_reached(
+    words: tuple[Ending, ...], into_first: bool
+) -> None:
+    """The page of the second incident is with a worker while they become one, in either direction."""
+    stage = Stage()
+    stage.fires(service="shop")
+    stage.provider = lambda effect: Result(effect.id, effect.attempt, Ending.TRY_AGAIN, incident=effect.incident)
+    stage.fires(service="search")
+    shop, search = sorted(
+        (one.key for one in stage.incidents), key=lambda key: incident(stage, key).service == "search"
+    )
+    flying = incident(stage, search).pending[0]
+    attempt = stage.memory.get((EFFECT, flying)).attempt  # type: ignore[union-attr]
+    gone, into = (search, shop) if into_first else (shop, search)
+    merge(stage, gone, into)
+    stage.provider = accepts
+    for number, ending in enumerate(words):
+        which = attempt if number == 0 else LATER
+        stage.append(Result(flying, which, ending, incident=search, person="ana", scheme="terminal"))
+    stage.minutes(4)
+    sent = Counter(page.id for page in stage.pages)
+    assert set(sent.values()) == {1}
+    if words[:1] in ((Ending.DELIVERED,), (Ending.HANDED_OVER,)):
+        assert sent[flying] == 0, "a provider has it already"
+    stage.minutes(2)
+    assert "ben" in stage.paged, "the next step begins all the same"
+    ask(stage, Verb.ACKNOWLEDGE, gone, "ben")
+    count = len(stage.paged)
+    stage.minutes(30)
+    assert (incident(stage, into).acked_by, len(stage.paged)) == ("ben", count)
+    assert incident(stage, into).pending == ()

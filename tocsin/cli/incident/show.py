@@ -73,7 +73,7 @@ def told(found: dict[str, Any]) -> list[str]:
     lines += [f"  {name:<12} {plain(str(value))}" for name, value in facts if value]
     measured = metrics.told(found["metrics"])
     lines += [f"  {'metrics' if number == 0 else '':<12} {line}" for number, line in enumerate(measured)]
-    return [*lines, "", *(_line(line) for line in reversed(found.get("timeline", {"items": []})["items"]))]
+    return [*lines, "", *(_line(line, found["id"]) for line in reversed(found.get("timeline", {"items": []})["items"]))]
 
 
 def both(at: str) -> str:
@@ -84,6 +84,7 @@ def both(at: str) -> str:
     return utc if not here.utcoffset() else f"{utc} ({here.strftime('%H:%M:%S %Z')})"
 
 
-def _line(line: dict[str, Any]) -> str:
+def _line(line: dict[str, Any], incident: str) -> str:
     by = f" ({plain(line['by'])})" if line["by"] else ""
-    return f"  {both(line['at'])}  {line['what']:<14} {plain(line['text'])}{by}"
+    of = f"[{line['incident']}] " if line["incident"] != incident else ""
+    return f"  {both(line['at'])}  {line['what']:<14} {of}{plain(line['text'])}{by}"
