@@ -21,12 +21,12 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from desk import commands, reading
+from desk import chat, commands, reading
 from desk.context import Desk
 from desk.people import Person
 from desk.problems import Problem
 from triage.model import HOUR, Millis, Verb
-from triage.model.roles import GRANTS, Scope
+from triage.model.roles import Scope
 from triage.responding import UNLESS_TAKEN
 from triage.store import deeds, queries
 from triage.store.appender import StoreUnavailable
@@ -59,13 +59,21 @@ def add_routes(app: web.Application, desk: Desk) -> None:
         app.router.add_post(PATH, partial(_posted, desk))
 
 
-async def _posted(desk: Desk, request: web.Request) -> web.Response:
+async def signed(desk: Desk, request: web.Request) -> bytes | web.Response:
+    """Return the body of a request that Slack signed, or the answer to one that it did not."""
     try:
         raw = await reading.limited(request)
     except Problem as problem:
         return web.Response(status=problem.status, text=str(problem))
     if not genuine(desk, request.headers, raw):
         return web.Response(status=401, text="not signed by our Slack app within the last five minutes")
+    return raw
+
+
+async def _posted(desk: Desk, request: web.Request) -> web.Response:
+    raw = await signed(desk, request)
+    if isinstance(raw, web.Response):
+        return raw
     try:
         payload = json.loads(parse_qs(raw.decode())["payload"][0])
     except (KeyError, ValueError):
@@ -118,14 +126,13 @@ def _user(payload: Mapping[str, Any]) -> str:
 
 def person_of(desk: Desk, user: str) -> Person:
     """Return the person behind a Slack member. Raises Refused, which says what to add where."""
-    name = desk.settings.slack_people.get(user)
-    if name is None:
+    person, known = chat.person_of(desk, chat.SLACK, user)
+    if not known:
         raise Refused(
-            f"Tocsin does not know you yet: add slack: {user[:30]} to your entry under people: in oncall.yaml, "
-            "then press again."
+            f"Tocsin does not know you yet: add slack: {user[: chat.USER_MAX]} to your entry under people: in "
+            "oncall.yaml, then press again."
         )
-    role = desk.settings.role_of(name)
-    return Person(name, VIA, role=role.value, scopes=GRANTS[role])
+    return person
 
 
 async def _done(desk: Desk, user: str, name: str, incident: str) -> str:

@@ -12,9 +12,8 @@ from aiohttp import ClientError, web
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from desk import chat, reading, slack
+from desk import chat, slack
 from desk.context import Desk
-from desk.problems import Problem
 from desk.saying import MARK
 from triage.model import Millis
 from triage.store.appender import StoreUnavailable
@@ -91,12 +90,9 @@ def _ms(ts: str) -> Millis:
 
 
 async def _posted(rooms: Rooms, request: web.Request) -> web.Response:
-    try:
-        raw = await reading.limited(request)
-    except Problem as problem:
-        return web.Response(status=problem.status, text=str(problem))
-    if not slack.genuine(rooms.desk, request.headers, raw):
-        return web.Response(status=401, text="not signed by our Slack app within the last five minutes")
+    raw = await slack.signed(rooms.desk, request)
+    if isinstance(raw, web.Response):
+        return raw
     try:
         payload = json.loads(raw)
     except ValueError:

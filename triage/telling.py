@@ -153,10 +153,18 @@ def tell_person(scene: Scene, name: str, topic: str, title: str, text: str, urge
         return False
     quiet_hours = None if urgent else quiet_until(person.quiet, scene.now)
     due = scene.now if quiet_hours is None else quiet_hours
-    effect_id = key_of("person", topic, scene.entry, name)
+    return _say_to(scene, EffectKind.NOTIFICATION, name, topic, title, text, due)
+
+
+def _say_to(scene: Scene, kind: EffectKind, name: str, topic: str, title: str, text: str, due: Millis) -> bool:
+    """Tell somebody what belongs to no incident. Return whether they can be told."""
+    person = scene.rulebook.people.get(name)
+    if person is None or not person.methods:
+        return False
+    effect_id = key_of("operator" if kind is EffectKind.OPERATOR else "person", topic, scene.entry, name)
     effect = Effect(
         id=effect_id,
-        kind=EffectKind.NOTIFICATION,
+        kind=kind,
         incident="",
         person=name,
         target=person.methods[0],
@@ -220,21 +228,4 @@ def tell_operator(scene: Scene, topic: str, title: str, text: str) -> None:
         text = f"{TOPICS_MAX} topics within an hour; the others are in the log and on the timelines only."
     scene.edit_meta().operator_told = {**from_now, topic: scene.now}
     for name in scene.rulebook.operators:
-        person = scene.rulebook.people.get(name)
-        if person is None or not person.methods:
-            continue
-        effect_id = key_of("operator", topic, scene.entry, name)
-        effect = Effect(
-            id=effect_id,
-            kind=EffectKind.OPERATOR,
-            incident="",
-            person=name,
-            target=person.methods[0],
-            title=title,
-            facts={"title": title, "text": text, "topic": topic},
-            made_at=scene.now,
-            due=scene.now,
-            deadline=scene.now + HOUR,
-            methods=person.methods,
-        )
-        scene.draft.put((EFFECT, effect_id), effect)
+        _say_to(scene, EffectKind.OPERATOR, name, topic, title, text, scene.now)

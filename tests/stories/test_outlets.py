@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from tests.stories.test_rooms import SLACK, room, roomed, said
 from tests.stories.town import SEVERITY, Town, oncall
 from tests.unit.workers.mattermost_server import Mattermost
-from tests.unit.workers.mattermost_server import serving as serving_mattermost
-from tests.unit.workers.slack_server import Slack, serving
+from tests.unit.workers.slack_server import Slack
 from triage.model import Command, Severity, Verb
 from triage.outlets import POST_MAX, UNSAID_MAX
-from workers import slack
-from workers.outbound import allow
 
 HOSTILE = (
     "<!channel> <!here|x> @channel @here @all <@U0ANA> <https://evil.example|bank> [x](https://evil.example) `@all` ~~"
 )
-
-
-@pytest.fixture
-def workspace() -> Iterator[Slack]:
-    with serving(Slack()) as one:
-        slack.use(one.api)
-        yield one
-    slack.use("https://slack.com/api")
-
-
-@pytest.fixture
-def server() -> Iterator[Mattermost]:
-    allow(["127.0.0.0/8"])
-    with serving_mattermost(Mattermost()) as one:
-        yield one
-    allow([])
 
 
 def heard(workspace: Slack) -> list[str]:

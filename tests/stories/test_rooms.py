@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
-import pytest
 
 from tests.stories.town import SEVERITY, Town, oncall
 from tests.unit.workers.mattermost_server import TOKEN, Channel, Mattermost
-from tests.unit.workers.mattermost_server import serving as serving_mattermost
-from tests.unit.workers.slack_server import BOT, Room, Slack, serving
+from tests.unit.workers.slack_server import BOT, Room, Slack
 from triage.memory import PLACE
 from triage.model import Place, Verb
 from triage.store import keys
 from triage.store.client import connect
-from workers import slack
 from workers.channel import load
 from workers.deliver import Deliver
-from workers.outbound import allow
 
 SLACK = "slack+room://${SLACK}@acme"
-
-
-@pytest.fixture
-def workspace() -> Iterator[Slack]:
-    with serving(Slack()) as one:
-        slack.use(one.api)
-        yield one
-    slack.use("https://slack.com/api")
-
-
-@pytest.fixture
-def server() -> Iterator[Mattermost]:
-    allow(["127.0.0.0/8"])
-    with serving_mattermost(Mattermost()) as one:
-        yield one
-    allow([])
 
 
 async def roomed(town: Town, contact: str, **more: object) -> None:

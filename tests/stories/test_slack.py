@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.stories.town import SEVERITY, Town
-from tests.unit.workers.slack_server import BOT, Room, Slack, serving
+from tests.unit.workers.slack_server import BOT, Room, Slack
 from tests.unit.workers.test_slack_bot import labels, texts
 from triage.model import Command, Effect, EffectKind, Verb
 from triage.store.client import connect
 from triage.store.journal import append
-from workers import slack
 from workers.channel import Delivery, load
 from workers.deliver import Deliver
 
@@ -25,14 +21,6 @@ policies: {default: {steps: [{notify: [ana, ben], wait: 5m}]}}
 operators: []
 last_resort: [ana]
 """
-
-
-@pytest.fixture
-def workspace() -> Iterator[Slack]:
-    with serving(Slack()) as one:
-        slack.use(one.api)
-        yield one
-    slack.use("https://slack.com/api")
 
 
 async def told(town: Town) -> None:
