@@ -218,6 +218,17 @@ def test_whoever_dies_the_call_is_made_once_at_most_and_what_is_unknown_pages(
     assert ends >= {(RunState.DONE, 1), (RunState.UNKNOWN, 1), (RunState.UNKNOWN, 0)}
 
 
+def test_two_workers_that_both_hold_a_run_make_one_call(quick_store: str, calls: list[Fate]) -> None:
+    """The lease of one ran out while it was slow: `started` is decided for it, and the other one does nothing."""
+    scene = Scene(quick_store)
+    asked = scene.run
+    with scene.draining():
+        for token in ("one", "two"):
+            Actor(scene.client, lambda: scene.now, lambda _: None)._act(asked, token)
+    assert (len(calls), scene.run.state, scene.run.token) == (1, RunState.DONE, "one")
+    scene.close()
+
+
 def weaker(worker: Actor, run: Run, token: str) -> None:
     """A worker that does not wait until `started` is its own."""
     ended = worker._ended(run, token)
