@@ -1,7 +1,8 @@
-"""`tocsin up --demo`: a recorded outage, played through the senders' door in about fifteen seconds.
+"""`tocsin up --demo`: a recorded outage from the deploy that caused it to its postmortem, in about twenty-five seconds.
 
-A shop's checkout goes down. Two Alertmanagers say so, again and again; two more alerts follow, an uptime check fails
-and a customer complains. It has to become one P0 incident and one page; then the trouble ends.
+A shop's checkout goes down after a deploy. Two Alertmanagers say so, again and again; two more alerts follow, an uptime
+check fails and a customer complains. It has to become one P0 incident and one page. Somebody takes it, the public is
+told, the deploy is rolled back, and what was learned is written down.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from rich.console import Console
@@ -33,7 +34,7 @@ class DemoFailed(RuntimeError):
 
 @dataclass
 class Play:
-    """One performance. `pace_s` is how long one beat lasts; the outage has about twelve."""
+    """One performance. `pace_s` is how long one beat lasts; the outage has about eighteen."""
 
     remote: Remote
     say: Callable[[str], None]
@@ -44,6 +45,7 @@ class Play:
         """Play everything and return the incident at the end. Raises DemoFailed."""
         self._wait_ready()
         before = {one["key"]: one["pages"] for one in self._incidents()}
+        self._deploys()
         self._trouble()
         incident = self._paged(before)
         self._beat()
@@ -51,9 +53,18 @@ class Play:
         self.say(f"acknowledged: nobody else is woken for {incident['id']}")
         self._beat()
         self._more_trouble()
+        self._commanded(incident)
         self._relief()
-        self._command(incident, "resolve", "rolled back, verified")
+        self._command(incident, "resolve", "rolled back, verified", public="You can pay again. We are sorry.")
+        self._learned(incident)
         return self._verdict(incident, before)
+
+    def _deploys(self) -> None:
+        self.say("checkout v42 is deployed; v41 ran well since yesterday")
+        now = datetime.now(UTC)
+        self._changed("v41", "deploy", now - timedelta(hours=20), verified=True)
+        self._changed("v42", "deploy", now - timedelta(minutes=7))
+        self._beat()
 
     def _trouble(self) -> None:
         self.say("Prometheus sees checkout failing; both Alertmanagers of the pair report it")
@@ -76,8 +87,46 @@ class Play:
             self._alerts("firing", *_ALERTS, replica=replica)
             self._beat()
 
+    def _commanded(self, incident: dict[str, Any]) -> None:
+        """Say whom it hurts, tell the public, look into the runbook, go back to what was last known good."""
+        changed = self._of(incident, "before").get("stands") or {}
+        good = (changed.get("last_known_good") or {}).get("version", "v41")
+        self._command(incident, "impact", "nobody can pay")
+        said = {"audience": "public", "status": "identified", "effects": "major"}
+        self._command(
+            incident, "update", "Nobody can pay just now. We are going back to the last good version.", **said
+        )
+        self.say(f"the public is told, and promised the next update: {self.remote.url}/status")
+        self._beat()
+        self._check_off(incident)
+        self._command(incident, "phase", f"rolling back to {good}", to="mitigating")
+        self._command(incident, "mitigation", "by the deploy job", what="rollback", version=good)
+        self._changed(good, "rollback", datetime.now(UTC))
+        self.say(f"mitigating: back to {good}, which was last known good")
+        self._beat()
+
+    def _check_off(self, incident: dict[str, Any]) -> None:
+        """Check off what the runbook says of deploys, if there is such a step."""
+        runbook = self._of(incident, "guide")["runbook"] or {"sections": []}
+        steps = [piece["step"] for section in runbook["sections"] for piece in section["pieces"] if piece["step"]]
+        step = next((one for one in steps if "deploy" in one["text"].lower()), None)
+        if step is not None:
+            self._command(incident, "check", "v42, 7 minutes before", step=step["id"])
+            asked = step["text"].partition(":")[0].rstrip("?. ")
+            self.say(f"the runbook asks: {asked}? It was: checked off, and in the timeline")
+            self._beat()
+
+    def _learned(self, incident: dict[str, Any]) -> None:
+        why = "v42 reads a table that the migration had not made yet"
+        whys = "The migration ran after the deploy\nNothing orders the two"
+        self._command(incident, "postmortem", "", root_cause=why, whys=whys, well="the page came at once")
+        self._command(incident, "item", "Order migrations and deploys", due="14d", priority="high")
+        page = f"{self.remote.url}/incidents/{incident['id']}/postmortem"
+        self.say(f"resolved. Its postmortem wrote itself, root cause and an action item were added: {page}")
+        self._beat()
+
     def _relief(self) -> None:
-        self.say("the deploy is rolled back: everything resolves, the uptime check is green")
+        self.say("everything resolves, the uptime check is green")
         self._alerts("resolved", *_ALERTS)
         self._alerts("resolved", *_ALERTS, replica="b")
         self._uptime(1, "200 - OK")
@@ -124,6 +173,11 @@ class Play:
     def _report(self, title: str, reporter: str) -> None:
         self._send("report", {"title": title, "service": SERVICE, "reporter": reporter})
 
+    def _changed(self, version: str, kind: str, at: datetime, **more: bool) -> None:
+        """Send what a deploy job sends."""
+        change = {"service": SERVICE, "version": version, "kind": kind, "environment": "production"}
+        self.remote.post("/v1/changes", {**change, "at": at.isoformat(), "summary": f"shop {version}", **more})
+
     def _send(self, source: str, body: dict[str, Any]) -> None:
         answer = self.remote.post(f"/v1/events/{source}", body).body
         if answer["rejected"]:
@@ -139,8 +193,12 @@ class Play:
         found: list[dict[str, Any]] = self.remote.get("/api/v1/incidents", query).body["items"]
         return found
 
-    def _command(self, incident: dict[str, Any], verb: str, text: str) -> None:
-        self.remote.post(f"/api/v1/incidents/{incident['key']}/{verb}", {"text": text, "confirm": True})
+    def _of(self, incident: dict[str, Any], what: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.remote.get(f"/api/v1/incidents/{incident['key']}/{what}").body
+        return found
+
+    def _command(self, incident: dict[str, Any], verb: str, text: str, **more: str) -> None:
+        self.remote.post(f"/api/v1/incidents/{incident['key']}/{verb}", {"text": text, "confirm": True, **more})
 
     def _wait_ready(self) -> None:
         """Wait until events are taken and a worker has read the rules. Raises DemoFailed."""
@@ -177,10 +235,14 @@ class Play:
             found = f"{len(touched)} incidents, {pages} pages, {last['severity']}, {last['phase']}"
             raise DemoFailed(f"expected one resolved P0 incident and one page, found {found}")
         total = last["alerts"]["total"]
-        self.say(f"all clear: {total} alerts from three kinds of senders, one incident, one page. Why? Ask:")
-        self.say(
-            f"  tocsin why {last['id']}     tocsin incidents {last['id']}     {self.remote.url}/incidents/{last['id']}"
-        )
+        self.say(f"all clear: {total} alerts from three kinds of senders, one incident, one page. Ask for more:")
+        for words in (
+            f"tocsin why {last['id']}                  which rule decided, whom it told",
+            f"tocsin incident show {last['id']}        the whole timeline; {self.remote.url}/incidents/{last['id']}",
+            f"tocsin incident postmortem {last['id']}  what the journal made of it",
+            "tocsin audit --replay              nothing was lost, and history decides itself again",
+        ):
+            self.say(f"  {words}")
         return last
 
 

@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_kept_and_can_be_sent_again(start: Start, storage
     assert done.stdout.startswith("accepted 1, rejected 0")
 
 
-def test_the_demo_is_one_incident_and_one_page(start: Start, storage: Path) -> None:
+def test_the_demo_is_one_incident_and_one_page_told_to_its_postmortem(start: Start, storage: Path) -> None:
     from tocsin import settings
     from tocsin.demo import Play
     from tocsin.remote import Remote
@@ -234,8 +234,13 @@ def test_the_demo_is_one_incident_and_one_page(start: Start, storage: Path) -> N
     assert found["pages"] == 1
     assert up.output.count("Acknowledge: tocsin ack") == 1
     assert "All clear" in up.output
+    assert "Changed: deploy of checkout v42" in up.output
+    assert up.get("/status.json")[1]["past"][0]["updates"][0]["text"] == "You can pay again. We are sorry."
+    postmortem = command(storage, "incident", "postmortem", found["id"]).stdout
+    for words in ("rollback version v41", "Was anything deployed in the last hour", "Order migrations and deploys"):
+        assert words in postmortem
     assert command(storage, "audit", "--replay").returncode == 0
-    assert lines[-2].startswith("all clear")
+    assert lines[-5].startswith("all clear")
 
 
 def test_a_full_store_answers_503_and_decides_what_it_has(start: Start) -> None:

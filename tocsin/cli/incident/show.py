@@ -61,7 +61,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("changed", found.get("changed", "")),
         ("still open", found.get("still_open", "")),
         ("flapping", found.get("flapping", "")),
-        ("policy", f"{found['policy']}, {found['pages']} pages so far"),
+        ("policy", f"{found['policy']}, {found['pages']} page{'' if found['pages'] == 1 else 's'} so far"),
         ("runbook", found["runbook"]),
         ("before", found.get("earlier") or ""),
         ("verified", found.get("verification", "")),
