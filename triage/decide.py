@@ -318,22 +318,23 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
         yield from ahead.of_tray(due, memory)
     if family in (INCIDENT, POSTMORTEM):
         yield from ahead.of_lessons(family, entry, rulebook, memory)
-    if family not in (INCIDENT, TALLY, EFFECT, CROWD, PUBLICATION, METRICS, VERIFYING, POSTMORTEM):
+    if family not in (INCIDENT, TALLY, EFFECT, HANDED, CROWD, PUBLICATION, METRICS, VERIFYING, POSTMORTEM):
         return
     known = [cast("Alert | None", known_in(memory, (ALERT, fingerprint))) for fingerprint in fingerprints]
     incidents = {alert.incident: None for alert in known if alert is not None and alert.incident}
     incidents.update({name.partition(":")[2]: None for name in due if name.partition(":")[0] not in _OF_ALERTS})
-    for group in then_needs(entry, rulebook, memory) if family != EFFECT else ():
+    pages = family in (EFFECT, HANDED)
+    for group in then_needs(entry, rulebook, memory) if not pages else ():
         found = known_in(memory, group) if group[0] == GROUP else None
         if isinstance(found, Group):
             incidents[found.incident] = None
     for key in incidents:
-        incident = known_in(memory, (INCIDENT, key)) if family == EFFECT else None
+        incident = known_in(memory, (INCIDENT, key)) if pages else None
         if isinstance(incident, Incident):
-            yield from ((EFFECT, effect) for effect in incident.pending)
+            yield from ((family, page) for page in (incident.pending if family == EFFECT else incident.ringing))
         elif family == CROWD:
             yield from ahead.parts_of(key, memory)
-        elif family != EFFECT:
+        elif not pages:
             yield (family, key)
 
 
