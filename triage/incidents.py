@@ -44,6 +44,8 @@ from triage.rulebook.types import Verdict
 from triage.scene import Scene
 from triage.tally import Tally
 
+REPORTER_MAX: Final = 60
+"""How much of the name of whoever reports the timeline shows, in characters."""
 _ROUND: Final = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 200, 500})
 
 
@@ -107,10 +109,12 @@ def _confirm(scene: Scene, incident: Incident, event: Event, verdict: Verdict) -
 
 
 def note_report(scene: Scene, key: str, event: Event) -> None:
-    """Put what a user reports on the timeline of an incident."""
+    """Put what a user reports on the timeline of an incident. What an anonymous one is signed with is only a word."""
     if key and scene.draft.incident(key) is not None:
-        by = event.labels.get("reporter", "") or ("somebody" if event.anonymous else "a user")
-        scene.line(scene.draft.edit_incident(key), "reported", event.title, by=by, minor=True)
+        name = event.annotations.get("reporter", "")[:REPORTER_MAX]
+        by = "somebody" if event.anonymous else name or "a user"
+        signed = f" (signed “{name}”)" if event.anonymous and name else ""
+        scene.line(scene.draft.edit_incident(key), "reported", f"{event.title}{signed}", by=by, minor=True)
 
 
 def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by: str, earlier: str) -> None:

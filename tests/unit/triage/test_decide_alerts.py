@@ -335,6 +335,17 @@ def test_a_report_joins_the_open_incident_of_its_service_and_does_not_keep_it_op
     assert stage.incident.phase is Phase.MONITORING
 
 
+def test_the_timeline_says_who_reports_but_not_in_the_name_of_whom_anybody_may_write() -> None:
+    stage = Stage()
+    stage.fires()
+    for anonymous in (False, True):
+        told = report(f"cannot pay {anonymous}", "low", anonymous)
+        told.annotations = {"reporter": "mia"}
+        stage.events("report", [told])
+    lines = [(line.by, line.text) for line in stage.lines(stage.incident.key) if line.what == "reported"]
+    assert lines == [("mia", "cannot pay False"), ("somebody", "cannot pay True (signed “mia”)")]
+
+
 def test_reports_of_one_service_within_half_an_hour_are_one_incident() -> None:
     stage = Stage()
     stage.events("report", [report("slow", "error")])
