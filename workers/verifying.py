@@ -28,11 +28,15 @@ def look(verify: Verification, lookup: Lookup) -> tuple[bool, str]:
     """Look once. Return whether it is well, and what was seen, without secrets."""
     try:
         address, hidden = expand(verify.url, lookup)
+        headers = {"Accept": "application/json"}
+        for name, value in verify.headers:
+            headers[name], more = expand(value, lookup)
+            hidden += more
     except UnsetSecret as unset:
         return False, f"the secret {unset.name} is not set where workers run"
     if verify.query:
         address = f"{address.rstrip('/')}/api/v1/query?{urlencode({'query': verify.query})}"
-    answer = outbound.call("GET", address, b"", {"Accept": "application/json"}, LOOK_S, ANSWER_MAX)
+    answer = outbound.call("GET", address, b"", headers, LOOK_S, ANSWER_MAX)
     if not isinstance(answer, Answer):
         return False, scrub(answer.reason, hidden)[:SEEN_MAX]
     if not verify.query:

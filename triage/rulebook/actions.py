@@ -25,6 +25,7 @@ from triage.rulebook.types import Verification
 from triage.rulebook.yaml import Path
 
 if TYPE_CHECKING:  # which reads files by the shapes below
+    from triage.rulebook.metrics import Server
     from triage.rulebook.reading import Part
 
 FACTS: Final = ("incident", "service", "severity", "title", "by", "run", "last_known_good")
@@ -179,10 +180,14 @@ def _bounds(low: int | None, high: int | None) -> str:
 
 
 def compile_actions(
-    parts: list[Part], people: Mapping[str, Any], teams: Mapping[str, Any], problems: list[Problem]
+    parts: list[Part],
+    people: Mapping[str, Any],
+    teams: Mapping[str, Any],
+    problems: list[Problem],
+    servers: Mapping[str, Server] | None = None,
 ) -> dict[str, Action]:
-    """Compile actions.yaml."""
-    compiler = _Compiler(problems, people, teams)
+    """Compile actions.yaml. `servers` are those of metrics.yaml."""
+    compiler = _Compiler(problems, people, teams, servers)
     for part in parts:
         if isinstance(part.shape, ActionsFile):
             compiler.actions(part, part.shape)
@@ -195,8 +200,14 @@ def check_request(part: Part, place: Path, request: RequestShape, known: set[str
 
 
 class _Compiler(Calls):
-    def __init__(self, problems: list[Problem], people: Mapping[str, Any], teams: Mapping[str, Any]) -> None:
-        super().__init__(problems)
+    def __init__(
+        self,
+        problems: list[Problem],
+        people: Mapping[str, Any],
+        teams: Mapping[str, Any],
+        servers: Mapping[str, Server] | None = None,
+    ) -> None:
+        super().__init__(problems, servers)
         self.found: dict[str, Action] = {}
         self.people = people
         self.teams = teams

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from triage.model import MINUTE, SECOND, Millis
 from triage.promql import unquoted
 from triage.rulebook import secrets
-from triage.rulebook.problems import Problem
+from triage.rulebook.problems import Problem, closest
 from triage.rulebook.shapes import VerifyShape
 from triage.rulebook.types import Verification
 from triage.rulebook.yaml import Path
 
 if TYPE_CHECKING:  # which reads files by shapes that are compiled here
+    from triage.rulebook.metrics import Server
     from triage.rulebook.reading import Part
 
 WITHIN_MAX: Final[Millis] = 60 * MINUTE
@@ -33,10 +34,11 @@ def holes(text: str) -> list[str]:
 
 
 class Calls:
-    """Checks calls; what is wrong with them is added to `problems`."""
+    """Checks calls; what is wrong with them is added to `problems`. `servers` are those of metrics.yaml, by name."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], servers: Mapping[str, Server] | None = None) -> None:
         self.problems = problems
+        self.servers = servers or {}
 
     def fault(self, part: Part, place: Path, message: str, hint: str = "", key: bool = False) -> None:
         self.problems.append(part.document.problem(place, message, hint, key=key))
@@ -88,11 +90,27 @@ class Calls:
         if bool(shape.query) is bool(shape.http) or bool(shape.query) is not bool(shape.prometheus):
             self.fault(part, place, "give either prometheus and query, or http")
             return None
-        where = "prometheus" if shape.query else "http"
-        self.address(part, (*place, where), shape.prometheus or shape.http, known if shape.http else set())
+        url = shape.prometheus or shape.http
+        headers: tuple[tuple[str, str], ...] = ()
+        if shape.http:
+            self.address(part, (*place, "http"), url, known)
+        else:
+            url, headers = self._server(part, (*place, "prometheus"), url)
         self.holes(part, (*place, "query"), shape.query, known)
         if known is None:
             self.labels(part, (*place, "query"), shape.query)
         if not 5 * SECOND <= shape.every <= shape.within <= WITHIN_MAX or shape.after > shape.within:
             self.fault(part, place, "every is 5s or more, and it is looked at within 60m", "every: 30s, within: 10m")
-        return Verification(shape.prometheus or shape.http, shape.query, shape.after, shape.every, shape.within)
+        return Verification(url, shape.query, shape.after, shape.every, shape.within, headers)
+
+    def _server(self, part: Part, place: Path, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Return address and headers of a Prometheus: one of metrics.yaml by its name, or an address as it is."""
+        server = self.servers.get(text)
+        if server is not None:
+            return server.url, tuple(sorted(server.headers.items()))
+        if "://" in text:
+            self.address(part, place, text, set())
+        else:
+            hint = closest(text, self.servers) or "name it in metrics.yaml under prometheus:, or give its address"
+            self.fault(part, place, f'metrics.yaml has no "{text[:60]}"', hint)
+        return text, ()

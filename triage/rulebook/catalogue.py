@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import jmespath
@@ -14,6 +14,7 @@ from triage.model import Severity
 from triage.model.roles import Role
 from triage.rulebook import contacts, secrets, shapes
 from triage.rulebook.calls import Calls
+from triage.rulebook.metrics import Server
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
 from triage.rulebook.rotations import Rotations, check_names
@@ -52,9 +53,16 @@ class Catalogue(msgspec.Struct):
     places: dict[tuple[str, str], tuple[Part, Path]] = msgspec.field(default_factory=dict)
 
 
-def compile_catalogue(parts: list[Part], problems: list[Problem], adapters: Collection[str] = ()) -> Catalogue:
-    """Compile all files but the severity files. `adapters`, if any, are the only ones that a source may name."""
-    compiler = _Compiler(problems, adapters)
+def compile_catalogue(
+    parts: list[Part],
+    problems: list[Problem],
+    adapters: Collection[str] = (),
+    servers: Mapping[str, Server] | None = None,
+) -> Catalogue:
+    """Compile all files but the severity files. `adapters`, if any, are the only ones that a source may name;
+    `servers` are those of metrics.yaml.
+    """
+    compiler = _Compiler(problems, adapters, Calls(problems, servers))
     for part in parts:
         if isinstance(part.shape, shapes.TeamOncallFile):
             compiler.oncall(part, part.shape)
@@ -67,10 +75,11 @@ def compile_catalogue(parts: list[Part], problems: list[Problem], adapters: Coll
 
 
 class _Compiler:
-    def __init__(self, problems: list[Problem], adapters: Collection[str]) -> None:
+    def __init__(self, problems: list[Problem], adapters: Collection[str], calls: Calls) -> None:
         self.found = Catalogue()
         self.problems = problems
         self.adapters = adapters
+        self.calls = calls
 
     def fault(self, part: Part, place: Path, message: str, hint: str = "", **where: Any) -> None:
         self.problems.append(part.document.problem(place, message, hint, **where))
@@ -155,8 +164,7 @@ class _Compiler:
             )
 
     def _verify(self, part: Part, place: Path, given: list[shapes.VerifyShape]) -> tuple[Verification, ...]:
-        calls = Calls(self.problems)
-        found = (calls.verification(part, (*place, i), one, None) for i, one in enumerate(given))
+        found = (self.calls.verification(part, (*place, i), one, None) for i, one in enumerate(given))
         return tuple(one for one in found if one is not None)
 
     # ------------------------------------------------------------------------------------------------------- sources

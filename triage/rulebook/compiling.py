@@ -34,19 +34,19 @@ def compile_files(files: Mapping[str, str], adapters: Collection[str] = ()) -> R
     """
     problems: list[Problem] = []
     parts = read_folder(files, problems)
-    severities = compile_severities(parts, problems)
-    catalogue = compile_catalogue(parts, problems, adapters)
+    metrics = compile_metrics(parts, problems)
+    severities = compile_severities(parts, problems, metrics.servers)
+    catalogue = compile_catalogue(parts, problems, adapters, metrics.servers)
     heartbeats = compile_heartbeats(parts, severities.rules, catalogue.sources, catalogue.policies, problems)
     rooms = compile_rooms(parts, catalogue.services, catalogue.people, problems)
     drilled = [*catalogue.people, *catalogue.schedules, *catalogue.teams, *catalogue.policies]
     drills = compile_drills(parts, drilled, problems)
     checks = compile_checks(parts, catalogue.policies, problems)
-    actions = compile_actions(parts, catalogue.people, catalogue.teams, problems)
+    actions = compile_actions(parts, catalogue.people, catalogue.teams, problems, metrics.servers)
     quiet = compile_quiet(parts, severities.intervals, catalogue.services, catalogue.people, problems)
     updates = compile_updates(parts, catalogue.services, catalogue.people, problems)
     status = compile_status(parts, catalogue.services, problems)
     learning = compile_postmortems(parts, problems)
-    metrics = compile_metrics(parts, problems)
     if errors_of(problems):
         raise RulesError(problems)
     problems += lint.advice(parts, severities, catalogue, files)

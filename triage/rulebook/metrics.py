@@ -83,14 +83,14 @@ def compile_metrics(parts: list[Part], problems: list[Problem]) -> MetricRules:
     compiler = _Compiler(problems)
     for part in parts:
         if isinstance(part.shape, MetricsFile):
-            found = compiler.servers(part, part.shape)
+            found = compiler.read(part, part.shape)
     for part in parts:
         compiler.named(part, found.servers)
     return found
 
 
 class _Compiler(Calls):
-    def servers(self, part: Part, shape: MetricsFile) -> MetricRules:
+    def read(self, part: Part, shape: MetricsFile) -> MetricRules:
         if len(shape.prometheus) > SERVERS_MAX:
             self.fault(part, ("prometheus",), f"there are more than {SERVERS_MAX} servers")
         found: dict[str, Server] = {}

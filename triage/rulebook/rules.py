@@ -12,6 +12,7 @@ from triage.rulebook import intervals, shapes, words
 from triage.rulebook.calls import Calls
 from triage.rulebook.intervals import Piece
 from triage.rulebook.matcher import Matcher, MatcherError, parse_matchers
+from triage.rulebook.metrics import Server
 from triage.rulebook.pieces import read_piece
 from triage.rulebook.problems import Problem, closest
 from triage.rulebook.reading import Part
@@ -31,13 +32,18 @@ class Severities(msgspec.Struct):
     words: dict[str, Severity] = msgspec.field(default_factory=lambda: dict(words.BUILT_IN))
 
 
-def compile_severities(parts: list[Part], problems: list[Problem]) -> Severities:
-    """Compile all severity files: the top one's rules come first, then the teams' in the order of their names."""
+def compile_severities(
+    parts: list[Part], problems: list[Problem], servers: Mapping[str, Server] | None = None
+) -> Severities:
+    """Compile all severity files: the top one's rules come first, then the teams' in the order of their names.
+
+    `servers` are those of metrics.yaml.
+    """
     found = Severities()
     mine = [part for part in parts if isinstance(part.shape, shapes.TeamSeverityFile)]
     declared = {(part.team, name) for part in mine for name in part.names("time_intervals")}
     for part in mine:
-        compiler = _Compiler(part, found, declared, problems)
+        compiler = _Compiler(part, found, declared, Calls(problems, servers))
         compiler.intervals()
         compiler.rules()
         if isinstance(part.shape, shapes.SeverityFile):
@@ -53,13 +59,14 @@ def _qualified(team: str, name: str) -> str:
 class _Compiler:
     """Compiles one severity file into `found`."""
 
-    def __init__(self, part: Part, found: Severities, declared: set[tuple[str, str]], problems: list[Problem]) -> None:
+    def __init__(self, part: Part, found: Severities, declared: set[tuple[str, str]], calls: Calls) -> None:
         self.part = part
         self.shape = cast("shapes.TeamSeverityFile", part.shape)
         self.document = part.document
         self.found = found
         self.declared = declared
-        self.problems = problems
+        self.problems = calls.problems
+        self.calls = calls
 
     def fault(self, place: Path, message: str, hint: str = "", offset: int | None = None, key: bool = False) -> None:
         self.problems.append(self.document.problem(place, message, hint, "error", offset, key))
@@ -146,8 +153,7 @@ class _Compiler:
         return tuple(names or ())
 
     def _verify(self, place: Path, given: list[shapes.VerifyShape] | None) -> tuple[Verification, ...]:
-        calls = Calls(self.problems)
-        found = (calls.verification(self.part, (*place, i), one, None) for i, one in enumerate(given or ()))
+        found = (self.calls.verification(self.part, (*place, i), one, None) for i, one in enumerate(given or ()))
         return tuple(one for one in found if one is not None)
 
     def _raise(self, place: Path, clause: shapes.RaiseShape) -> Raise:

@@ -166,7 +166,7 @@ class HeartbeatShape(Shape):
 class VerifyShape(Shape):
     """How to see whether it helped: exactly one of `query` and `http`."""
 
-    prometheus: Text = Field("", description="Address of the Prometheus that is asked; ${NAME} for secrets.")
+    prometheus: Text = Field("", description="The Prometheus that is asked: its name in metrics.yaml, or its address.")
     query: Text = Field("", description="PromQL that has a result once it helped, like errors < 1.")
     http: Text = Field("", description="An address that answers 2xx once it helped.")
     after: Duration = Field(durations.UNITS["m"], description="How long after the action it is looked at first.")

@@ -33,13 +33,17 @@ FIELDS: Final = (
 
 
 class Verification(msgspec.Struct, frozen=True, array_like=True):
-    """How to see whether it helped: a PromQL `query` to `url`, or (no query) a GET of `url`. Durations are ms."""
+    """How to see whether it helped: a PromQL `query` to `url`, or (no query) a GET of `url`. Durations are ms.
+
+    `headers` are sent along, with `${…}` unexpanded.
+    """
 
     url: str
     query: str
     after: Millis
     every: Millis
     within: Millis
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Measure(msgspec.Struct, frozen=True):

@@ -121,6 +121,19 @@ def test_an_address_that_answers_well_says_that_it_helped() -> None:
         assert helped(looks(port), SECRETS.get) == (False, "HTTP 503")
 
 
+def test_headers_are_sent_along_and_their_secrets_never_come_back() -> None:
+    service = Provider(status=401, body=b"no deploy-token-1234 here")
+    headers = (("Authorization", "Bearer ${TOKEN}"),)
+    with serving(service) as port:
+        asked = looks(port, "up == 1")
+        assert asked.verify is not None
+        asked = msgspec.structs.replace(asked, verify=msgspec.structs.replace(asked.verify, headers=headers))
+        ok, text = helped(asked, SECRETS.get)
+    assert service.got[0][1]["authorization"] == f"Bearer {SECRETS['TOKEN']}"
+    assert (ok, SECRETS["TOKEN"] in text, "HTTP 401" in text) == (False, False, True)
+    assert "secret TOKEN is not set" in helped(asked, lambda _: None)[1]
+
+
 @pytest.mark.parametrize(
     ("data", "ok"),
     [

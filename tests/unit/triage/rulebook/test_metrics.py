@@ -82,3 +82,17 @@ def test_a_rule_and_a_service_name_what_is_drawn() -> None:
 )
 def test_what_cannot_be_used_is_refused_in_words(files: dict[str, str], words: str) -> None:
     assert words in "\n".join(said(files))
+
+
+def test_a_verification_names_a_server_and_brings_its_headers_along() -> None:
+    verify = "[{prometheus: main, query: 'up == 1'}]"
+    actions = f"actions: {{x: {{title: x, request: {{url: 'https://x/'}}, verify: {verify[1:-1]}}}}}"
+    rules = f"rules: [{{name: one, matchers: [], verify: {verify}}}]"
+    made = book(rules, metrics=GOOD, services=f"services: {{shop: {{verify: {verify}}}}}", actions=actions)
+    action = made.actions["x"].verify
+    assert action is not None
+    for one in (action, *made.services["shop"].verify, *made.rules[0].verify):
+        assert one.url == "http://prometheus:9090"
+        assert one.headers == (("Authorization", "Bearer ${PROMETHEUS_TOKEN}"),)
+    lacking = said({"metrics.yaml": GOOD, "severity.yaml": rules.replace("main", "mian")})
+    assert 'metrics.yaml has no "mian" (did you mean "main"?)' in "\n".join(lacking)
