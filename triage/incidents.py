@@ -22,7 +22,7 @@ from triage import (
     telling,
     verifying,
 )
-from triage.memory import CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
+from triage.memory import ACTION, CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
     Alert,
@@ -399,6 +399,8 @@ def forget(scene: Scene, incident: Incident) -> None:
         scene.draft.put((INCIDENT, key), None)
         scene.draft.put((TALLY, key), None)
         scene.draft.put((CHECKLIST, key), None)
+        for run in known.runs:
+            scene.draft.put((ACTION, run), None)
         for part in pausing.parts_of(known):
             scene.draft.put(part, None)
         if known.stands_for:

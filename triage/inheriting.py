@@ -54,6 +54,8 @@ def _runs(scene: Scene, gone: Incident, into: Incident) -> None:
     known = {run: cast("Run | None", scene.draft.get((ACTION, run))) for run in (*gone.runs, *into.runs)}
     found = sorted((run.asked_at, key) for key, run in known.items() if run is not None)
     into.runs, gone.runs = tuple(key for _, key in found)[-RUNS_MAX:], ()
+    for key in (key for key in known if key not in into.runs):
+        scene.draft.put((ACTION, key), None)
 
 
 def _roles(scene: Scene, gone: Incident, into: Incident) -> None:

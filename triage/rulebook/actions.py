@@ -124,8 +124,8 @@ def fill(text: str, values: Mapping[str, str], quoted: Callable[[str], str]) -> 
 
 
 def fill_url(text: str, values: Mapping[str, str]) -> str:
-    """Return an address: a value can never become another part of it."""
-    return fill(text, values, lambda value: quote(value, safe=""))
+    """Return an address: a value can never become another part of it, nor a step up in its path."""
+    return fill(text, values, lambda value: quote(value, safe="") if value.strip(".") else value.replace(".", "%252E"))
 
 
 def fill_query(text: str, values: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from tests.unit.triage.stage import FILES, Stage
 from triage.actions import APART, GRACE, TAKEN_WITHIN
 from triage.changes import last_known_good
 from triage.memory import ACTION
-from triage.model import MINUTE, SECOND, Acted, ActStep, Answer, Change, ChangesTold, Command, Phase, Verb
+from triage.model import DAY, MINUTE, SECOND, Acted, ActStep, Answer, Change, ChangesTold, Command, Phase, Verb
 from triage.run import Run, RunState
 
 ACTIONS = """
@@ -313,3 +313,30 @@ def test_a_version_under_which_the_incident_began_is_not_good_because_it_ended()
     deployed(hot, "v43")
     helps(hot)
     assert good(hot) == "v43"
+
+
+def merged() -> tuple[Stage, str]:
+    """A rollback was run for one incident, which became part of another."""
+    made = Stage(files={**FILES, "actions.yaml": ACTIONS})
+    made.fires()
+    made.seconds(1)
+    made.fires("Slow", service="search")
+    shop, search = (one.key for one in made.incidents)
+    data = {"action": "restart"}
+    made.append(Command(Verb.ACTION, shop, "ana", "test", confirm=True, data=data))
+    made.append(Command(Verb.MERGE, shop, "ana", "test", data={"other": search}))
+    return made, search
+
+
+def test_what_was_run_for_a_merged_incident_is_not_run_again_for_the_other() -> None:
+    made, search = merged()
+    data = {"action": "restart"}
+    answer = made.answers[made.append(Command(Verb.ACTION, search, "ben", "test", confirm=True, data=data))]
+    assert answer == Answer("refused", "ana runs it already; the timeline says what comes of it")
+
+
+def test_runs_are_forgotten_with_their_incident() -> None:
+    made, search = merged()
+    made.command(Verb.RESOLVE, search, "ana", confirm=True)
+    made.advance(200 * DAY)
+    assert (made.incidents, runs(made)) == ([], [])

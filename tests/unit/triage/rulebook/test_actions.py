@@ -76,6 +76,10 @@ def test_a_good_action_is_what_was_written() -> None:
 def test_a_value_stays_in_its_place() -> None:
     evil = {"service": '../admin?x=1#"}', "region": "eu"}
     assert actions.fill_url("https://x/{service}/scale", evil) == "https://x/..%2Fadmin%3Fx%3D1%23%22%7D/scale"
+    for dots in (".", ".."):  # a value that is a step up in a path
+        assert (
+            actions.fill_url("https://x/{service}/scale", {"service": dots}) == f"https://x/{'%252E' * len(dots)}/scale"
+        )
     assert actions.fill_query('up{service="{service}"}', evil) == 'up{service="../admin?x=1#\\"}"}'
     other = {"service": "'} or vector(1) #", "host": "`} or vector(1) #"}
     assert actions.fill_query("up{service='{service}'}", other) == r"up{service='\x27} or vector(1) #'}"
