@@ -34,11 +34,20 @@ class TimesShape(BaseModel):
 
 
 class CallsShape(BaseModel):
-    """How often a person was paged, and how often at night, by their own clock."""
+    """How often a person was paged, how often of these at night by their clock, and how many nights that disturbed."""
 
     person: str
     pages: int
     nights: int
+    disturbed: int
+
+
+class NightShape(BaseModel):
+    """How often a person was paged in one night, which is named by the day on whose evening it began."""
+
+    night: str
+    person: str
+    pages: int
 
 
 class NoiseShape(BaseModel):
@@ -51,12 +60,16 @@ class NoiseShape(BaseModel):
 
 
 class InsightsShape(BaseModel):
-    """Figures about incidents that ended since `since`; `items_open` and `items_overdue` are of now."""
+    """Figures about incidents that ended since `since`; `items_open` and `items_overdue` are of now.
+
+    `nights` are the 200 worst ones, the latest first.
+    """
 
     since: Time
     incidents: int
     times: list[TimesShape]
     people: list[CallsShape]
+    nights: list[NightShape]
     rules: list[NoiseShape]
     items_open: int
     items_overdue: int
@@ -83,7 +96,11 @@ async def get_insights(call: Call) -> BaseModel:
             )
             for row in found.times
         ],
-        people=[CallsShape(person=row.person, pages=row.pages, nights=row.nights) for row in found.calls],
+        people=[
+            CallsShape(person=row.person, pages=row.pages, nights=row.nights, disturbed=row.disturbed)
+            for row in found.calls
+        ],
+        nights=[NightShape(night=row.night, person=row.person, pages=row.pages) for row in found.nights],
         rules=[
             NoiseShape(rule=row.rule, incidents=row.incidents, alerts=row.alerts, pages=row.pages)
             for row in found.noise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from triage import lessons
@@ -16,6 +16,8 @@ KEPT: Final[Millis] = 800 * DAY
 """How long figures, postmortems and their versions are kept after the incident ended: two years compare."""
 PEOPLE_MAX: Final = 50
 """How many people of one incident have figures of their own."""
+NIGHTS_MAX: Final = 100
+"""How many nights of one incident are told apart."""
 NIGHT: Final = (22, 7)
 """A page from the first hour on and before the second, by the clock of whoever got it, is one at night."""
 
@@ -26,10 +28,27 @@ def called(scene: Scene, incident: Incident, name: str) -> None:
         return
     person = scene.rulebook.people.get(name)
     here = person.time_zone if person is not None and person.time_zone else "UTC"
-    hour = datetime.fromtimestamp(scene.now / 1_000, zone(here)).hour
     pages, nights = incident.calls.get(name, (0, 0))
-    at_night = hour >= NIGHT[0] or hour < NIGHT[1]
-    incident.calls = {**incident.calls, name: (pages + 1, nights + at_night)}
+    night = night_of(datetime.fromtimestamp(scene.now / 1_000, zone(here)))
+    incident.calls = {**incident.calls, name: (pages + 1, nights + bool(night))}
+    known = incident.by_night.get(name, {})
+    if night and (night in known or len(known) < NIGHTS_MAX):
+        incident.by_night = {**incident.by_night, name: {**known, night: known.get(night, 0) + 1}}
+
+
+def night_of(moment: datetime) -> str:
+    """Return the day on whose evening the night of a moment began, by its own clock, or "" by day."""
+    if moment.hour >= NIGHT[0]:
+        return moment.date().isoformat()
+    return (moment.date() - timedelta(days=1)).isoformat() if moment.hour < NIGHT[1] else ""
+
+
+def add_nights(into: Incident, gone: Incident) -> None:
+    """Let pages by night of an incident that becomes part of another count there."""
+    for name, nights in gone.by_night.items():
+        known = into.by_night.get(name, {})
+        both = {night: known.get(night, 0) + nights.get(night, 0) for night in sorted({*known, *nights})[:NIGHTS_MAX]}
+        into.by_night = {**into.by_night, name: both}
 
 
 def ended(scene: Scene, incident: Incident) -> None:
@@ -47,6 +66,7 @@ def ended(scene: Scene, incident: Incident) -> None:
         alerts=incident.alerts,
         pages=incident.pages,
         root_cause=incident.root_cause,
+        by_night=incident.by_night,
     )
     scene.draft.put((PAST, incident.key), past)
     scene.draft.timer(f"past:{incident.key}", scene.now + KEPT)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from statistics import median
+from typing import Final
 
 import msgspec
 
 from triage.model import Millis
 from triage.postmortem import Past
+
+NIGHTS_SHOWN: Final = 200
+"""How many nights with pages are told one by one, the worst of them."""
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -28,11 +32,20 @@ class Times(msgspec.Struct, frozen=True):
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """How often one person was paged, and how often at night."""
+    """How often one person was paged, how often of these at night, and how many nights that disturbed."""
 
     person: str
     pages: int
     nights: int
+    disturbed: int = 0
+
+
+class Night(msgspec.Struct, frozen=True):
+    """How often one person was paged in one night; `night` is the day on whose evening it began."""
+
+    night: str
+    person: str
+    pages: int
 
 
 class Noise(msgspec.Struct, frozen=True):
@@ -45,12 +58,13 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class Insights(msgspec.Struct, frozen=True):
-    """All of it, the largest first; weeks in their order."""
+    """All of it, the largest first; weeks in their order; nights, the worst ones, the latest first."""
 
     incidents: int
     times: list[Times]
     calls: list[Calls]
     noise: list[Noise]
+    nights: list[Night] = []
 
 
 def week_of(at: Millis) -> str:
@@ -70,7 +84,7 @@ def summed(found: Iterable[Past]) -> Insights:
     """Sum up the figures of incidents."""
     all_ = list(found)
     times = [row for by, name_of in _BY for row in _times(by, name_of, all_)]
-    return Insights(len(all_), times, _calls(all_), _noise(all_))
+    return Insights(len(all_), times, _calls(all_), _noise(all_), _nights(all_))
 
 
 def _times(by: str, name_of: Callable[[Past], str], found: list[Past]) -> list[Times]:
@@ -101,8 +115,24 @@ def _calls(found: list[Past]) -> list[Calls]:
         for person, (pages, nights) in one.calls.items():
             known = sums.get(person, (0, 0))
             sums[person] = (known[0] + pages, known[1] + nights)
-    rows = [Calls(person, pages, nights) for person, (pages, nights) in sums.items()]
+    disturbed: dict[str, set[str]] = {}
+    for one in found:
+        for person, of in one.by_night.items():
+            disturbed.setdefault(person, set()).update(of)
+    rows = [Calls(person, pages, nights, len(disturbed.get(person, ()))) for person, (pages, nights) in sums.items()]
     return sorted(rows, key=lambda row: (-row.pages, row.person))
+
+
+def _nights(found: list[Past]) -> list[Night]:
+    """Return the worst nights, NIGHTS_SHOWN at most: how many there are of a person stands in their row."""
+    sums: dict[tuple[str, str], int] = {}
+    for one in found:
+        for person, nights in one.by_night.items():
+            for night, pages in nights.items():
+                sums[night, person] = sums.get((night, person), 0) + pages
+    rows = [Night(night, person, pages) for (night, person), pages in sums.items()]
+    worst = sorted(rows, key=lambda row: (-row.pages, row.night, row.person))[:NIGHTS_SHOWN]
+    return sorted(sorted(worst, key=lambda row: row.person), key=lambda row: row.night, reverse=True)
 
 
 def _noise(found: list[Past]) -> list[Noise]:

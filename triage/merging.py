@@ -195,6 +195,7 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     for name, (pages, nights) in gone.calls.items():
         known = into.calls.get(name, (0, 0))
         into.calls = {**into.calls, name: (known[0] + pages, known[1] + nights)}
+    figures.add_nights(into, gone)
     into.merged = (*into.merged, gone.key, *gone.merged)
     pausing.merge(scene, gone, into)
     _add_tallies(scene, gone, into)

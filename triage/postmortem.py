@@ -110,7 +110,8 @@ class Version(msgspec.Struct, array_like=True, gc=False):
 class Past(msgspec.Struct, array_like=True, gc=False):
     """The figures of an incident that ended. They stay when the journal is trimmed and the incident is forgotten.
 
-    `calls`: person → how many pages, and how many of them at night. Times are None for what did not happen.
+    `calls`: person → how many pages, and how many of them at night; `by_night` says of which nights. Times are None for
+    what did not happen.
     """
 
     title: str
@@ -125,6 +126,7 @@ class Past(msgspec.Struct, array_like=True, gc=False):
     alerts: int = 0
     pages: int = 0
     root_cause: str = ""
+    by_night: dict[str, dict[str, int]] = {}
 
 
 def day_of(at: Millis) -> str:

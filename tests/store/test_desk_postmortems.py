@@ -145,7 +145,11 @@ async def test_insights_are_summed_over_what_ended_lately(redis_url: str) -> Non
     async with town(redis_url) as here:
         await over(here)
         found = await here.get("/insights")
-        assert (found["incidents"], found["people"]) == (1, [{"person": "ada", "pages": 1, "nights": 1}])
+        assert (found["incidents"], found["people"]) == (
+            1,
+            [{"person": "ada", "pages": 1, "nights": 1, "disturbed": 1}],
+        )
+        assert found["nights"] == [{"night": "2025-12-31", "person": "ada", "pages": 1}]
         assert found["rules"] == [{"rule": "checkout down", "incidents": 1, "alerts": 1, "pages": 1}]
         assert found["times"][0] == {
             "by": "severity",

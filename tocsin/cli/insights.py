@@ -14,6 +14,7 @@ from tocsin.cli.verbs import JSON, explained, output_option, plain, show_json
 from tocsin.settings import CLIENT, Settings
 
 CSV: Final = "csv"
+NIGHTS_SHOWN: Final = 20
 
 
 @click.command()
@@ -62,7 +63,10 @@ def _figures(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
                 yield row["by"], row["name"], figure, row[figure]
     for row in found["people"]:
         yield "person", row["person"], "pages", row["pages"]
-        yield "person", row["person"], "nights", row["nights"]
+        yield "person", row["person"], "pages_at_night", row["nights"]
+        yield "person", row["person"], "nights_disturbed", row["disturbed"]
+    for row in found["nights"]:
+        yield "night", f"{row['night']} {row['person']}", "pages", row["pages"]
     for row in found["rules"]:
         for figure in ("incidents", "alerts", "pages"):
             yield "rule", row["rule"], figure, row[figure]
@@ -78,9 +82,16 @@ def _table(found: dict[str, Any]) -> Iterator[str]:
         spans = (_span(row[name]) for name in ("acknowledge_s", "mitigate_s", "resolve_s"))
         yield f"{plain(row['name'])[:28]:<28} {row['incidents']:>9} " + " ".join(f"{span:>12}" for span in spans)
     yield ""
-    yield f"{'person':<28} {'pages':>9} {'at night':>12}"
+    yield f"{'person':<28} {'pages':>9} {'at night':>12} {'in nights':>12}"
     for row in found["people"]:
-        yield f"{plain(row['person'])[:28]:<28} {row['pages']:>9} {row['nights']:>12}"
+        yield f"{plain(row['person'])[:28]:<28} {row['pages']:>9} {row['nights']:>12} {row['disturbed']:>12}"
+    if found["nights"]:
+        yield ""
+        yield f"{'night from':<28} {'pages':>9}   person"
+    for row in found["nights"][:NIGHTS_SHOWN]:
+        yield f"{row['night']:<28} {row['pages']:>9}   {plain(row['person'])[:40]}"
+    if len(found["nights"]) > NIGHTS_SHOWN:
+        yield f"… {len(found['nights']) - NIGHTS_SHOWN} more nights: -o csv"
     yield ""
     yield f"{'rule':<28} {'incidents':>9} {'alerts':>12} {'pages':>12}"
     for row in found["rules"]:

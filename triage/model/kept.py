@@ -187,6 +187,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     `doubted`: old memory has it, and no sender has said since that it fires.
     `recalled` are action items of earlier incidents like it (key of that incident, id of the item), `still_open` says
     as a phrase which of them were open when it opened. `outlets` are the places that hear of it.
+    `by_night`: person → the day on whose evening a night began (`2026-03-02`) → how many pages went to them in it.
     `wants_room` names the entry of rooms.yaml that a rule asks for, or `none`.
     `ringing` are the pages of calls that may ring just now; see `triage.ringing`.
     """
@@ -271,6 +272,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     outlets: tuple[Outlet, ...] = ()
     wants_room: str = ""
     ringing: tuple[str, ...] = ()
+    by_night: dict[str, dict[str, int]] = {}
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

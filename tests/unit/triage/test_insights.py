@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage.insights import Calls, Noise, Times, summed, week_of
+from triage.insights import NIGHTS_SHOWN, Calls, Night, Noise, Times, summed, week_of
 from triage.model import HOUR, MINUTE, Severity
 from triage.postmortem import Past
 
@@ -21,6 +21,7 @@ def past(minutes: int, service: str = "shop", taken: int | None = 2, rule: str =
         calls={"ana": (2, 1)},
         alerts=3,
         pages=2,
+        by_night={"ana": {"2026-03-02": 1}},
     )
 
 
@@ -37,8 +38,21 @@ def test_times_are_medians_per_severity_service_and_week() -> None:
 
 def test_calls_and_noise_are_sums_the_largest_first() -> None:
     found = summed([past(10), past(10, rule="slow"), past(10, rule="slow")])
-    assert found.calls == [Calls("ana", 6, 3)]
+    assert found.calls == [Calls("ana", 6, 3, 1)]
+    assert found.nights == [Night("2026-03-02", "ana", 3)]
     assert found.noise == [Noise("slow", 2, 6, 4), Noise("down", 1, 3, 2)]
+
+
+def test_the_worst_nights_are_told_the_latest_first() -> None:
+    one = past(10)
+    one.by_night = {"ana": {f"2026-03-{day:02d}": 1 for day in range(1, 29)}, "ben": {"2026-03-02": 4, "2026-03-05": 2}}
+    many = [past(10) for _ in range(NIGHTS_SHOWN)]
+    for number, each in enumerate(many):
+        each.by_night = {f"eve{number}": {"2025-01-01": 1}}
+    found = summed([one, *many]).nights
+    assert len(found) == NIGHTS_SHOWN
+    assert [(row.night, row.pages) for row in found if row.person == "ben"] == [("2026-03-05", 2), ("2026-03-02", 4)]
+    assert [row.night for row in found] == sorted((row.night for row in found), reverse=True)
 
 
 def test_nothing_is_nothing() -> None:

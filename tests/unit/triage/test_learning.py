@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.triage.stage import FILES, Stage
 from triage import account, figures, learning
 from triage.memory import PAST, POSTMORTEM, VERSION
-from triage.model import DAY, HOUR, Answer, Command, Phase, Verb
+from triage.model import DAY, HOUR, MINUTE, Answer, Command, Phase, Verb
 from triage.postmortem import ItemState, Past, Postmortem, State, Version
 
 RULES = {
@@ -268,6 +269,11 @@ def test_a_page_at_night_is_one_where_they_are() -> None:
     stage.advance(3 * HOUR)
     stage.fires()
     assert stage.incident.calls == {"ana": (1, 1)}
+    assert stage.incident.by_night == {"ana": {"2026-03-02": 1}}
+    stage.advance(15 * MINUTE)  # ana again, in the same night
+    assert stage.incident.by_night == {"ana": {"2026-03-02": 2}}
+    assert figures.night_of(datetime(2026, 3, 3, 6, 59)) == "2026-03-02"
+    assert figures.night_of(datetime(2026, 3, 3, 7)) == ""
 
 
 def test_opened_again_it_has_not_ended() -> None:
