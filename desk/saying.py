@@ -10,7 +10,7 @@ from typing import Final
 
 from desk import guides
 from triage.actions import fits, may
-from triage.model import Incident, Millis, Verb
+from triage.model import Incident, Millis, Role, Verb
 from triage.rulebook import Rulebook
 from triage.rulebook.actions import Action
 from triage.rulebook.durations import parse_duration
@@ -20,9 +20,11 @@ MARK: Final = "!"
 YES: Final = ("yes", "confirm")
 DRY: Final = "dry"
 NEXT: Final = "next="
+UNKNOWN: Final = "unknown"
 HELP: Final = (
-    "Commands: !ack · !severity P1 why · !note text · !update investigating|identified|monitoring|resolved text · "
-    "!next · !page PERSON · !snooze 1h · !escalate · !resolve · !runbook · !done r2 · !action. "
+    "Commands: !ack · !severity P1 why · !phase mitigating · !role scribe PERSON · !impact text · !eta 45m · "
+    "!note text · !update investigating|identified|monitoring|resolved text · !next · !page PERSON · !snooze 1h · "
+    "!escalate · !resolve · !runbook · !done r2 · !action. "
     "What asks back is meant with yes: !update yes …, !action yes …, !resolve yes …. "
     "Everything else that is said here is kept in the timeline."
 )
@@ -62,6 +64,28 @@ def _sure(rest: str) -> tuple[bool, str]:
 def _severity(rest: str) -> Asked:
     to, _, why = rest.partition(" ")
     return Asked(Verb.SEVERITY, why.strip(), data={"to": to.upper()})
+
+
+def _phase(rest: str) -> Asked:
+    """Read `[yes] PHASE why`."""
+    sure, rest = _sure(rest)
+    to, _, why = rest.partition(" ")
+    return Asked(Verb.PHASE, why.strip(), confirm=sure, data={"to": to.lower()})
+
+
+def _role(rest: str) -> Asked:
+    which, _, name = rest.partition(" ")
+    if not which:
+        raise Refused(f"say !role, one of {', '.join(Role)}, and who, like !role scribe ben")
+    return Asked(Verb.ROLE, whom=name.strip().lstrip("@"), data={"role": which.lower()})
+
+
+def _eta(rest: str) -> Asked:
+    """Read `45m why`, or `unknown why`: nobody knows any more."""
+    when, _, why = rest.partition(" ")
+    if not when:
+        raise Refused("say !eta and when it should be over, like !eta 45m, or !eta unknown")
+    return Asked(Verb.ETA, why.strip(), data={"eta": "" if when.lower() == UNKNOWN else when})
 
 
 def _update(rest: str) -> Asked:
@@ -125,6 +149,10 @@ READ: Final[dict[str, Callable[[str], Asked]]] = {
     "ack": lambda rest: Asked(Verb.ACKNOWLEDGE, rest),
     "escalate": lambda rest: Asked(Verb.ESCALATE, rest),
     "severity": _severity,
+    "phase": _phase,
+    "role": _role,
+    "impact": lambda rest: Asked(Verb.IMPACT, rest),
+    "eta": _eta,
     "note": _note_text,
     "update": _update,
     "page": _page,

@@ -7,6 +7,7 @@ through a `Draft`, which hands out private copies for writing, so that a failed 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
@@ -182,6 +183,12 @@ class Changes(msgspec.Struct):
     answers: dict[str, Answer] = msgspec.field(default_factory=dict)
     dead_letters: dict[str, DeadLetter] = msgspec.field(default_factory=dict)
     merged: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def incidents(self) -> Iterator[tuple[str, Incident]]:
+        """Return the incidents that are changed, by key."""
+        for (family, key), value in self.puts.items():
+            if family == INCIDENT and isinstance(value, Incident):
+                yield key, value
 
     def absorb(self, later: Changes) -> None:
         """Add the changes of a later entry; where both speak of a key, the later one wins."""

@@ -27,6 +27,7 @@ from triage import (
     raises,
     recalling,
     responding,
+    ringing,
     telling,
     verifying,
 )
@@ -67,6 +68,7 @@ ON_MERGE: Final[tuple[OnMerge, ...]] = (
     promise.hand_over,
     recalling.hand_over,
     inheriting.hand_over,
+    ringing.hand_over,
 )
 """Who else hands something over: called with the merged incident and the one that goes on, before the former ends."""
 _T = TypeVar("_T")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from triage import paging, telling
-from triage.memory import HANDED, INCIDENT, Changes
+from triage.memory import HANDED, Changes
 from triage.model import ENDED, Effect, EffectKind, Incident, Phase, Result
 from triage.scene import Scene
 
@@ -43,16 +43,16 @@ def over(incident: Incident, page: str) -> None:
 
 def behind(changes: Changes) -> list[str]:
     """Return the incidents among these changes whose calls nobody may wait for any more."""
-    return [
-        key
-        for (family, key), value in changes.puts.items()
-        if family == INCIDENT and isinstance(value, Incident) and value.ringing and _may_stop(value)
-    ]
+    return [key for key, incident in changes.incidents() if incident.ringing and _may_stop(incident)]
 
 
 def _may_stop(incident: Incident) -> bool:
-    taken = bool(incident.acked_by) or incident.phase is Phase.MONITORING or incident.phase in ENDED
-    return taken and not incident.merged_into  # what became part of another goes on there
+    return bool(incident.acked_by) or incident.phase is Phase.MONITORING or incident.phase in ENDED
+
+
+def hand_over(_scene: Scene, gone: Incident, into: Incident) -> None:
+    """The calls of a merged incident ring for the one that goes on."""
+    into.ringing, gone.ringing = (*into.ringing, *gone.ringing)[-RINGING_MAX:], ()
 
 
 def follow(scene: Scene, incidents: Iterable[str]) -> None:

@@ -66,10 +66,8 @@ def behind(changes: Changes, rulebook: Rulebook) -> list[str]:
     spoken = {key for key, line in changes.lines if line.what in outlets.TOLD}
     return [
         key
-        for (family, key), value in changes.puts.items()
-        if family == INCIDENT
-        and isinstance(value, Incident)
-        and (_wants(value, rulebook) or _behind(value) or (value.outlets and key in spoken) or outlets.behind(value))
+        for key, one in changes.incidents()
+        if _wants(one, rulebook) or _behind(one) or (one.outlets and key in spoken) or outlets.behind(one)
     ]
 
 

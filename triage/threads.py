@@ -55,11 +55,7 @@ def begun_late(scene: Scene, incident: Incident, result: Result) -> None:
 
 def behind(changes: Changes) -> list[str]:
     """Return the incidents among these changes whose first messages no longer show how they stand."""
-    return [
-        key
-        for (family, key), value in changes.puts.items()
-        if family == INCIDENT and isinstance(value, Incident) and _behind(value)
-    ]
+    return [key for key, incident in changes.incidents() if _behind(incident)]
 
 
 def _behind(incident: Incident) -> bool:

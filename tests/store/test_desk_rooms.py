@@ -90,6 +90,12 @@ async def test_commands_do_what_they_do_elsewhere_and_are_answered(here: Town, w
     assert await say(here, workspace, "!ack") == "ana has it"
     assert await say(here, workspace, "!severity p2 a workaround exists") == "lowered from P0 to P2"
     assert await say(here, workspace, "!note the database is full") == "noted"
+    assert await say(here, workspace, "!role scribe @ada") == "ada is scribe"
+    assert await say(here, workspace, "!role scribe") == "nobody is scribe now"
+    assert await say(here, workspace, "!impact nobody can pay") == "it is known whom it hurts"
+    assert await say(here, workspace, "!eta 45m") == "should be over in 45 min"
+    assert await say(here, workspace, "!eta unknown") == "no ETA any more"
+    assert await say(here, workspace, "!phase mitigating a rollback") == "it is mitigating"
     preview = await say(here, workspace, "!update Identified next=45m the disk is full")
     assert "the disk is full" in preview
     assert "Say !update yes Identified next=45m the disk is full to mean it." in preview
@@ -141,6 +147,9 @@ async def test_commands_are_taken_from_those_who_may(here: Town, workspace: Slac
         ("!severity high", "say !severity P0 to P4"),
         ("!severity", "P0 critical: complete outage or data loss\n"),
         ("!note", "say !note and the text"),
+        ("!role", "one of commander, communications, scribe"),
+        ("!eta", "say !eta and when"),
+        ("!phase tired", "“tired” is no phase"),
         ("!update soon better", "one of investigating, identified, monitoring, resolved"),
         ("!update identified", "one of investigating, identified, monitoring, resolved"),
         ("!page", "say !page and whom"),

@@ -82,6 +82,18 @@ def test_who_was_asked_to_join_is_rung_on_although_somebody_has_it() -> None:
     assert hung_up(stage) == [first, second]
 
 
+def test_a_call_for_a_merged_incident_is_hung_up_once_the_other_is_taken() -> None:
+    stage, page = ringing()
+    gone = stage.incident.key
+    stage.fires(service="other")
+    into = next(one.key for one in stage.incidents if one.key != gone)
+    second = next(one.ringing for one in stage.incidents if one.key == into)
+    stage.append(Command(Verb.MERGE, gone, "ben", "test", data={"other": into}))
+    assert hung_up(stage) == []
+    stage.command(Verb.ACKNOWLEDGE, into, "ben")
+    assert sorted(hung_up(stage)) == sorted((page, *second))
+
+
 def test_the_calls_of_many_incidents_are_named_together() -> None:
     stage, page = ringing()
     memory = DictMemory()
