@@ -14,6 +14,8 @@ import msgspec
 from triage import schedules
 from triage.model import HOUR, MINUTE, Millis, Severity
 from triage.rulebook import Rulebook
+from triage.rulebook.cron import next_after
+from triage.rulebook.drills import DrillPlan
 from triage.rulebook.intervals import DAY_MINUTES, zone
 from triage.rulebook.types import Schedule
 from triage.rulebook.wall import Minutes, first, wall_of
@@ -48,12 +50,17 @@ class Load(msgspec.Struct, frozen=True):
     shifts: int
 
 
+DRILLS_MAX: Final = 100
+"""How many turns of one planned drill are looked for."""
+
+
 class Report(msgspec.Struct, frozen=True):
     """What was found. `gaps` are faults, `meant` those of schedules marked `partial`.
 
     `unreachable`: people whom a step, a schedule or the last resort needs and who have no contact method, with where.
     `calendars`: what is wrong with the calendar of a schedule. `last_resort`: why it reaches nobody, or "". `skipped`:
-    schedules whose calendar nobody looked at, so that their gaps are not known.
+    schedules whose calendar nobody looked at, so that their gaps are not known. `drills`: when those that are planned
+    come, by their names.
     """
 
     start: Millis
@@ -66,6 +73,7 @@ class Report(msgspec.Struct, frozen=True):
     calendars: dict[str, list[str]] = {}
     last_resort: str = ""
     skipped: tuple[str, ...] = ()
+    drills: dict[str, list[Millis]] = {}
 
     @property
     def good(self) -> bool:
@@ -101,8 +109,28 @@ def examine(rulebook: Rulebook, start: Millis, end: Millis, calendars: Mapping[s
     skipped = tuple(name for name, one in sorted(read.items()) if one.skipped)
     faults = {name: [*one.faults] for name, one in sorted(read.items())}
     return Report(
-        start, end, gaps, meant, _unreachable(rulebook, read), edges, loads, faults, _last_resort(rulebook), skipped
+        start,
+        end,
+        gaps,
+        meant,
+        _unreachable(rulebook, read),
+        edges,
+        loads,
+        faults,
+        _last_resort(rulebook),
+        skipped,
+        {name: _drills(plan, start, end) for name, plan in sorted(rulebook.drills.items())},
     )
+
+
+def _drills(plan: DrillPlan, start: Millis, end: Millis) -> list[Millis]:
+    """Return when a planned drill comes, DRILLS_MAX times at most."""
+    found: list[Millis] = []
+    at = next_after(plan.cron, plan.time_zone, start - 1)
+    while at < end and len(found) < DRILLS_MAX:
+        found.append(at)
+        at = next_after(plan.cron, plan.time_zone, at)
+    return found
 
 
 def _last_resort(rulebook: Rulebook) -> str:

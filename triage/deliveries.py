@@ -54,6 +54,8 @@ def report(scene: Scene, result: Result) -> None:
     if result.ending is Ending.SHADOWED:
         _shadow(scene, effect)
     if effect.facts.get("drill"):
+        if result.ending is Ending.HANDED_OVER:
+            _hand_over(scene, effect, None, "", result)
         drills.reported(scene, effect, result)
         return
     if result.remark:
@@ -113,6 +115,10 @@ def _hand_over(scene: Scene, effect: Effect, incident: Incident | None, way: str
 
 def _word_came(scene: Scene, effect: Effect, result: Result) -> None:
     """Apply what a provider says of a message that it took before."""
+    if effect.facts.get("drill"):
+        _done(scene, effect, None)
+        drills.reported(scene, effect, result)
+        return
     incident = _incident(scene, effect)
     way = f"{effect.person} by {effect.target.partition(':')[0]}"
     if result.ending is Ending.GIVE_UP:
@@ -129,9 +135,13 @@ def _word_came(scene: Scene, effect: Effect, result: Result) -> None:
 def no_word(scene: Scene, effect_id: str) -> None:
     """The timer `handed:<effect>` is due: a provider took a message and never said what became of it."""
     effect: Effect | None = scene.draft.get((HANDED, effect_id))
-    if effect is not None:
+    if effect is None:
+        return
+    reason = f"no word of the provider within {show_duration(WORD_WITHIN)}"
+    if effect.facts.get("drill"):
+        _word_came(scene, effect, Result(effect_id, LATER, Ending.UNANSWERED, reason))
+    else:
         way = f"{effect.person} by {effect.target.partition(':')[0]}"
-        reason = f"no word of the provider within {show_duration(WORD_WITHIN)}"
         _unanswered(scene, effect, _incident(scene, effect), way, reason)
 
 

@@ -28,7 +28,7 @@ class Drill(msgspec.Struct, array_like=True, gc=False):
 
     `target` is what was asked for, `plan` the name of the drill in oncall.yaml, or "". The page goes out at `due` and
     is to be acknowledged by `until`. `scheme` is the way by which it was delivered first, `pending` the ids of pages
-    that no provider has taken yet, `pages` of all, and `faults` what went wrong. `mistaps` counts wrong numbers by
+    that have not arrived yet, `pages` of all, and `faults` what went wrong. `mistaps` counts wrong numbers by
     page, `entry` is the entry of the journal that asked.
     """
 

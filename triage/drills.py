@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from triage import overrides, telling
 from triage.drill import TITLE, TITLE_OVER, Drill, Drills, DrillState
-from triage.memory import DRILL, EFFECT, INCIDENT, THE_DRILLS
+from triage.memory import DRILL, EFFECT, HANDED, INCIDENT, THE_DRILLS
 from triage.model import (
     HOUR,
     Answer,
@@ -156,14 +156,17 @@ def reported(scene: Scene, effect: Effect, result: Result) -> None:
     """Apply the result of an attempt to the drill whose page it was. `effect` is a copy for changing."""
     known = cast("Drill | None", scene.draft.get((DRILL, effect.incident)))
     if known is None or known.state is not DrillState.CALLING:
-        scene.draft.put((EFFECT, effect.id), None)
+        _forget(scene, effect.id)
         return
     key, way = effect.incident, _scheme(effect)
     drill: Drill = scene.draft.edit((DRILL, key))
     if result.ending is Ending.SHADOWED:
         _end(scene, key, drill, DrillState.SHADOWED, "paging is in shadow: nobody was told")
         return
-    if result.ending in (Ending.DELIVERED, Ending.HANDED_OVER):
+    if result.ending is Ending.HANDED_OVER:  # it rings, say: what becomes of it is its provider's word
+        _line(scene, key, "handed-over", f"page to {drill.person} by {way} is on its way: {result.reason}")
+        return
+    if result.ending is Ending.DELIVERED:
         _line(scene, key, "delivered", f"page to {drill.person} by {way} delivered: {result.reason or 'accepted'}")
         drill.scheme, drill.delivered_at = way, scene.now
         _withdraw(scene, drill)
@@ -203,6 +206,9 @@ def answer(scene: Scene, command: Command) -> Answer | None:
         return Answer(DONE, f"the drill was acknowledged already, by {known.acked_by}")
     drill = scene.draft.edit((DRILL, command.incident))
     drill.acked_by, drill.acked_via, drill.acked_at = command.by, command.via, scene.now
+    taken: Effect | None = scene.draft.get((HANDED, command.page)) if command.page else None
+    if taken is not None and drill.delivered_at is None:  # by a key, while the call goes on
+        drill.scheme, drill.delivered_at = _scheme(taken), scene.now
     took = _span(scene.now - drill.due)
     _end(scene, command.incident, drill, DrillState.ANSWERED, f"acknowledged by {command.by} (by {command.via}) {took}")
     return Answer(DONE, f"the drill is acknowledged, {took}")
@@ -249,8 +255,14 @@ def _end(scene: Scene, key: str, drill: Drill, state: DrillState, why: str) -> N
 
 def _withdraw(scene: Scene, drill: Drill) -> None:
     for page in drill.pending:
-        scene.draft.put((EFFECT, page), None)
+        _forget(scene, page)
     drill.pending = ()
+
+
+def _forget(scene: Scene, page: str) -> None:
+    scene.draft.put((EFFECT, page), None)
+    scene.draft.put((HANDED, page), None)
+    scene.draft.timer(f"handed:{page}", None)
 
 
 def _tell_end(scene: Scene, key: str, drill: Drill, why: str) -> None:

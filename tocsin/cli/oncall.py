@@ -18,6 +18,7 @@ from tocsin.settings import CLIENT, SERVE, Settings
 if TYPE_CHECKING:
     from triage.coverage import Load, Report
     from triage.rulebook import Rulebook
+    from triage.rulebook.drills import DrillPlan
 
 _FROM = click.option("--from", "start", default="", metavar="TIME", help="Like 2026-12-24T09:00; now if left out.")
 YEAR_DAYS: Final = 366
@@ -188,7 +189,7 @@ def feed(settings: Settings, name: str, person: bool) -> None:
 )
 @with_settings(SERVE)
 def check(settings: Settings, folder: Path | None, start: str, days: int, offline: bool) -> None:
-    """Check the year to come: gaps, contact methods, calendars, changes of the clock, load.
+    """Check the year to come: gaps, contact methods, calendars, changes of the clock, drills, load.
 
     FOLDER is by default --rules.path. Exits 1 when there are gaps or people who cannot be reached.
     """
@@ -241,10 +242,24 @@ def _show_report(rulebook: Rulebook, report: Report) -> None:
     if report.loads:
         click.echo("")
         table(("person", "hours", "nights", "weekends", "shifts"), map(_load, report.loads))
+    for name, times in report.drills.items():
+        click.echo(_drill(rulebook.drills[name], times))
+    if not report.drills:
+        click.echo("no drills are planned: `tocsin drill TARGET --schedule CRON` prints what makes one come again")
     gaps = sum(map(len, report.gaps.values()))
     verdict = "good" if report.good else "not good"
     counts = f"{len(rulebook.schedules)} schedules, {gaps} gaps, {len(report.unreachable)} unreachable"
     click.echo(f"{counts}: {verdict}")
+
+
+def _drill(plan: DrillPlan, times: list[int]) -> str:
+    from triage.coverage import DRILLS_MAX
+
+    whom = f"{plan.target}{', everybody of it' if plan.everybody else ''}"
+    if not times:
+        return f"drill  {plan.name}: {whom}: does not come in this time"
+    more = f"{len(times)}{' or more' if len(times) == DRILLS_MAX else ''} times"
+    return f"drill  {plan.name}: {whom}: due on {_wall(times[0], plan.time_zone)} ({plan.time_zone}), {more} in all"
 
 
 def _load(load: Load) -> tuple[str, ...]:

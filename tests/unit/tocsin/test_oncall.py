@@ -175,3 +175,14 @@ def test_somebody_in_the_calendar_without_a_contact_method_is_told(tmp_path: Pat
 def test_a_last_resort_that_reaches_nobody_fails(tmp_path: Path, last_resort: str, says: str) -> None:
     code, output = checked(tmp_path, GOOD.replace("last_resort: [ana]", f"last_resort: {last_resort}"), "--days", "1")
     assert (code, says in output) == (1, True), output
+
+
+def test_drills_that_are_planned_are_told_with_when_they_are_due(tmp_path: Path) -> None:
+    drills = """drills:
+  mondays: {target: ana, cron: "0 10 * * mon", time_zone: Europe/Berlin}
+  leap: {target: default, everybody: true, cron: "0 10 29 2 *"}
+"""
+    _, output = checked(tmp_path, GOOD + drills)
+    assert "drill  mondays: ana: due on 2026-11-30 10:00 (Europe/Berlin), 52 times in all" in output
+    assert "drill  leap: default, everybody of it: does not come in this time" in output
+    assert "no drills are planned" in checked(tmp_path, GOOD)[1]

@@ -8,11 +8,13 @@ from typing import cast
 import pytest
 
 from tests.unit.triage.stage import FILES, START, Stage
+from triage.deliveries import WORD_WITHIN
 from triage.drill import TITLE, Drill, DrillState
 from triage.drills import KEPT
-from triage.memory import DRILL, THE_DRILLS
+from triage.memory import DRILL, HANDED, THE_DRILLS
 from triage.model import (
     HOUR,
+    LATER,
     MINUTE,
     SECOND,
     Answer,
@@ -246,3 +248,56 @@ def test_old_drills_are_forgotten_with_what_belongs_to_them() -> None:
         ack(stage, drills(stage)[-1][0], "ana")
     assert len(drills(stage)) == KEPT
     assert sum(key[0] == DRILL for key in stage.memory.values) == KEPT
+
+
+def phoned(effect: Effect) -> Result:
+    """The provider takes a call, and says later what became of it."""
+    if effect.kind is not EffectKind.PAGE:
+        return accepts(effect)
+    return Result(effect.id, effect.attempt, Ending.HANDED_OVER, "it rings", person=effect.person)
+
+
+def word(stage: Stage, page: str, ending: Ending, reason: str = "") -> None:
+    stage.append(Result(page, LATER, ending, reason))
+
+
+def test_a_call_that_was_taken_is_not_delivered_until_somebody_answers_it() -> None:
+    stage = staged(provider=phoned)
+    ask(stage, "ben")
+    key, drill = only(stage)
+    assert (drill.state, drill.delivered_at, len(drill.pending)) == (DrillState.CALLING, None, 1)
+    stage.seconds(20)
+    word(stage, drill.pages[0], Ending.DELIVERED, "answered by a key")
+    key, drill = only(stage)
+    assert (drill.scheme, drill.delivered_at, drill.pending) == ("terminal", stage.now, ())
+    assert not [name for name in stage.memory.timers if name.startswith("handed:")]
+    assert ack(stage, key, "ben").ending == "done"
+
+
+def test_a_key_that_acknowledges_proves_that_the_call_arrived() -> None:
+    stage = staged(provider=phoned)
+    ask(stage, "ben")
+    key, drill = only(stage)
+    stage.seconds(20)
+    assert ack(stage, key, "ben", "phone", drill.pages[0]).ending == "done"
+    _, drill = only(stage)
+    assert (drill.state, drill.scheme, drill.delivered_at) == (DrillState.ANSWERED, "terminal", stage.now)
+    word(stage, drill.pages[0], Ending.DELIVERED)
+    assert only(stage)[1] == drill
+    assert not [one for one in stage.memory.values if one[0] == HANDED]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_call_that_nobody_answers_begins_the_next_way_and_the_last_one_ends_the_drill(silent: bool) -> None:
+    stage = staged(provider=phoned)
+    ask(stage, "ana")  # who has two ways
+    for number in (1, 2):
+        _, drill = only(stage)
+        assert len(drill.pages) == number
+        if silent:
+            stage.advance(WORD_WITHIN)
+        else:
+            word(stage, drill.pages[-1], Ending.UNANSWERED, "busy")
+    _, drill = only(stage)
+    assert (drill.state, drill.delivered_at, len(drill.faults)) == (DrillState.UNREACHED, None, 2)
+    assert ("eve", "A drill did not reach ana") in stage.told
