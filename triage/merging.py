@@ -186,7 +186,6 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     into.told = _union(into.told, gone.told, telling.TOLD_MAX)
     into.responders = _union(into.responders, gone.responders, responding.RESPONDERS_MAX)
     into.links = tuple(one for one in _union(into.links, gone.links, len(into.links + gone.links)) if one != into.key)
-    into.ringing, gone.ringing = _union(into.ringing, gone.ringing, ringing.RINGING_MAX), ()
     into.answered = _union(into.answered, gone.answered, responding.PAGES_MAX)
     into.mistaps = {**gone.mistaps, **into.mistaps}
     into.impact, into.eta = into.impact or gone.impact, gone.eta if into.eta is None else into.eta
@@ -236,6 +235,8 @@ def _end(scene: Scene, gone: Incident, into: Incident, by: str) -> None:
     scene.draft.merge(gone.key, into.key)
     scene.draft.put((TALLY, gone.key), None)
     figures.goes_on(scene, gone.key)
+    if into.phase in ENDED:
+        figures.ended(scene, into)
     gone.phase = Phase.CLOSED
     gone.resolved_at = scene.now if gone.resolved_at is None else gone.resolved_at
     gone.resolved_by = gone.resolved_by or by

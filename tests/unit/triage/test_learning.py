@@ -233,6 +233,12 @@ def test_merged_with_a_text_of_its_own_the_last_text_stays_what_it_was() -> None
     assert sorted(versions(stage).values()) == ["# Of the first", "# Of the second", "# Of the second"]
 
 
+def test_merged_after_both_ended_the_figures_count_both() -> None:
+    stage, one, other = merged("critical", "critical", "", "")
+    assert (PAST, one) not in stage.memory.values
+    assert cast("Past", stage.memory.get((PAST, other))).pages == 2
+
+
 def test_merged_into_a_lesser_one_the_postmortem_is_still_owed() -> None:
     stage, _, other = merged("critical", "info", "", "")
     assert cast("Postmortem", stage.memory.get((POSTMORTEM, other))).due_at == stage.now + 7 * DAY

@@ -56,18 +56,6 @@ def test_what_is_all_clear_or_over_rings_no_more() -> None:
     assert hung_up(stage) == [page]
 
 
-def test_a_call_of_a_merged_incident_is_hung_up_once_somebody_has_the_other() -> None:
-    stage, page = ringing()
-    shop = stage.incident.key
-    stage.seconds(1)
-    stage.fires("Slow", service="search", severity="info")
-    search = next(one.key for one in stage.incidents if one.key != shop)
-    stage.append(Command(Verb.MERGE, shop, "eve", "test", data={"other": search}))
-    assert hung_up(stage) == []
-    stage.command(Verb.ACKNOWLEDGE, search, "ben")
-    assert hung_up(stage) == [page]
-
-
 def test_a_note_or_another_alert_hangs_nothing_up() -> None:
     stage, page = ringing()
     stage.command(Verb.NOTE, stage.incident.key, "ben", "I am asleep")
