@@ -214,6 +214,7 @@ class Receiver:
         shutdown_s = self.settings.web_shutdown_timeout / 1000
         runner = GuardedRunner(self.application(), limits_of(self.settings), self.stats, shutdown_timeout=shutdown_s)
         await self.appender.start()
+        await self.watcher.begin()
         await runner.setup()
         await web.SockSite(runner, listener).start()
         watching = [asyncio.create_task(one.watch()) for one in (self.watcher, self.in_force, self.room)]

@@ -71,6 +71,13 @@ class RulesWatcher:
         last = self._offered
         return last is not None and (last.digest, last.errors) == (found.digest, found.errors)
 
+    async def begin(self) -> None:
+        """Offer the folder before anything is taken in: the first alerts of all would else be decided by no rules."""
+        try:
+            await self.offer("start")
+        except (StoreUnavailable, *queries.DOWN, OSError) as error:
+            log.warning("the rules could not be offered; trying again", error=str(error))
+
     async def watch(self) -> None:
         """Look at the folder each second, for ever."""
         seen: frozenset[tuple[str, int, int]] | None = None
