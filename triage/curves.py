@@ -28,18 +28,19 @@ _UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 class Course(msgspec.Struct, frozen=True):
-    """How one curve went: its `extreme` (the lowest value where it fires below, else the highest) and its last value.
+    """How one curve went: its `extreme` (the lowest value where it fires below, else the highest).
 
-    `crossed_at` is when it first went to where it fires, `back_at` when it last came back; None where it did not.
-    `before`: it was there already when the reading begins.
+    `crossed_at` is when it first went to where it fires, `last_at` when it last did, `times` how often; `back_at` is
+    when it came back after the last time. None where it did not. `before`: it was there already as the reading begins.
     """
 
     extreme: float
     extreme_at: Millis
-    last: float
     lowest: bool = False
     crossed_at: Millis | None = None
+    last_at: Millis | None = None
     back_at: Millis | None = None
+    times: int = 0
     before: bool = False
 
 
@@ -57,26 +58,34 @@ def course(query: Query, snapshot: Snapshot, curve: Curve) -> Course | None:
         return None
     lowest = query.sign.startswith("<")
     at, extreme = (min if lowest else max)(known, key=lambda one: one[1])
-    crossed_at, back_at, before = _crossings(query, snapshot, curve)
-    return Course(extreme, at, known[-1][1], lowest, crossed_at, back_at, before)
+    entered, back_at = _crossings(query, snapshot, curve)
+    return Course(
+        extreme,
+        at,
+        lowest,
+        entered[0] if entered else None,
+        entered[-1] if entered else None,
+        back_at,
+        len(entered),
+        bool(entered) and entered[0] == snapshot.start,
+    )
 
 
-def _crossings(query: Query, snapshot: Snapshot, curve: Curve) -> tuple[Millis | None, Millis | None, bool]:
-    crossed_at = back_at = None
-    was, before = False, False
+def _crossings(query: Query, snapshot: Snapshot, curve: Curve) -> tuple[list[Millis], Millis | None]:
+    """Return when it went to where it fires, and when it came back after the last time."""
+    entered: list[Millis] = []
+    back_at = None
+    was = False
     for index, value in enumerate(curve.values):
         holds = _fires(query, snapshot.whole, value)
         at = snapshot.start + index * snapshot.step
         if holds is None or holds is was:
             continue
         if holds:
-            before = before or index == 0
-            crossed_at = at if crossed_at is None else crossed_at
-            back_at = None
-        else:
-            back_at = at
+            entered.append(at)
+        back_at = None if holds else at
         was = holds
-    return crossed_at, back_at, before
+    return entered, back_at
 
 
 def _fires(query: Query, whole: bool, value: float | None) -> bool | None:
@@ -129,8 +138,12 @@ def in_words(query: Query, went: Course, clock: Callable[[Millis], str] = time_o
     """Return how a curve went, as a phrase."""
     parts = [f"{'lowest' if went.lowest else 'highest'} {figure(went.extreme)} at {clock(went.extreme_at)}"]
     limit = f"{query.sign} {figure(query.threshold)}" if query.threshold is not None else "what it fires at"
-    if went.crossed_at is not None:
-        parts.append(f"{limit} already before" if went.before else f"{limit} since {clock(went.crossed_at)}")
+    if went.crossed_at is not None and went.last_at is not None:
+        first = "already before" if went.before else f"since {clock(went.crossed_at)}"
+        if went.times > 1:
+            begun = "before" if went.before else f"at {clock(went.crossed_at)}"
+            first = f"{went.times} times, first {begun}, last since {clock(went.last_at)}"
+        parts.append(f"{limit} {first}")
     elif query.threshold is not None:
         parts.append(f"never {limit}")
     if went.back_at is not None:

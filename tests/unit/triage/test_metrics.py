@@ -275,6 +275,12 @@ def test_a_sentence_says_the_peak_and_when_it_crossed() -> None:
     assert sentence(*snap(0.1, 0.2, 0.8, 1.5, 0.3)) == (
         "x: highest 1.5 at 10:03 UTC, > 0.5 since 10:02 UTC, no longer from 10:04 UTC on"
     )
+    assert sentence(*snap(0.6, 0.2, 0.8, 0.1, 0.9)) == (
+        "x: highest 0.9 at 10:04 UTC, > 0.5 3 times, first before, last since 10:04 UTC"
+    )
+    assert sentence(*snap(0.1, 0.8, 0.1, 0.9, 0.2)).endswith(
+        "> 0.5 2 times, first at 10:01 UTC, last since 10:03 UTC, no longer from 10:04 UTC on"
+    )
     assert sentence(*snap(0.9, 1.2)) == "x: highest 1.2 at 10:01 UTC, > 0.5 already before"
     assert sentence(*snap(0.1, None, 0.2)) == "x: highest 0.2 at 10:02 UTC, never > 0.5"
     assert "no values from 10:00 UTC" in sentence(*snap(None, None))
