@@ -78,7 +78,7 @@ class Socket:
                     error = str(refused)
                 except chat.DOWN as down:
                     error = f"the store does not answer: {down}"
-                except (ClientError, OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+                except Exception as fault:  # noqa: BLE001  whatever Mattermost sent, it is listened to again
                     error = type(fault).__name__
                 log.warning("not listening to Mattermost; trying again", error=error, in_s=self._wait_s)
                 await asyncio.sleep(self._wait_s)
@@ -147,9 +147,14 @@ class Socket:
             return
         user = await self._name(str(post["user_id"]))
         text, post_id = str(post.get("message", "")), str(post["id"])
-        answer = await chat.take(
-            self._desk, chat.Said(chat.MATTERMOST, room, user, text, post_id, int(post.get("create_at", 0)))
-        )
+        said = chat.Said(chat.MATTERMOST, room, user, text, post_id, int(post.get("create_at", 0)))
+        try:
+            answer = await chat.take(self._desk, said)
+        except chat.DOWN:
+            raise  # it is fetched again
+        except Exception as fault:
+            log.exception("a message in a room could not be taken", post=post_id, error=type(fault).__name__)
+            return
         if answer:
             await self._say(room, str(post.get("root_id") or post_id), answer)
 

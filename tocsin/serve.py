@@ -222,6 +222,8 @@ class Receiver:
             watching.append(asyncio.create_task(self._slack().watch()))
         if self.settings.mattermost_bot_token and self.settings.mattermost_url:
             watching.append(asyncio.create_task(self._mattermost().watch()))
+        elif self.settings.mattermost_bot_token or self.settings.mattermost_url:
+            log.warning("Mattermost is not listened to: give both --mattermost.url and --mattermost.bot-token")
         note_address(self.settings, listener)
         try:
             await self.stop.wait()

@@ -13,6 +13,7 @@ import redis
 from structlog.testing import capture_logs
 
 from desk import chat
+from desk.context import Desk
 from desk.mattermost_socket import Socket
 from tests.store.desk_support import DOWN, Town, town
 from tests.store.test_desk_rooms import ask
@@ -230,6 +231,29 @@ async def test_a_message_is_taken_once_the_store_is_there_again(
         await said(server, "ana", "!ack")
         await until_heard(here, 1)
     assert (await incident(here)).acked_by == "ana"
+
+
+async def test_a_message_that_cannot_be_taken_keeps_no_other_out(
+    here: Town, server: Mattermost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = chat.take
+
+    async def take(desk: Desk, said: chat.Said) -> str | None:
+        if said.text == "odd":
+            raise RuntimeError("nobody thought of this")
+        return await real(desk, said)
+
+    monkeypatch.setattr(chat, "take", take)
+    async with listening(here, server):
+        await said(server, "ana", "odd")
+        await said(server, "ana", "fine")
+        await until_heard(here, 1)
+        await asyncio.to_thread(server.hang_up)
+        await until(lambda: server.listeners == [])
+        await until(lambda: len(server.listeners) == 1)
+        await said(server, "ana", "fine again")
+        await until_heard(here, 2)
+    assert [text for _, text in await lines(here)] == ["fine", "fine again"]
 
 
 async def test_only_so_many_messages_are_remembered_and_older_ones_count_as_taken(

@@ -248,3 +248,18 @@ async def test_actions_are_listed_shown_asked_back_and_run_by_those_who_may(here
     one = await incident(here)
     assert len(one.runs) == 1
     assert ("ana", "ana runs restart (replicas=3): the pods hang") in await lines(here, "action")
+
+
+HOSTILE = "<!channel> <@U0BEN> @channel [bank](https://evil.example) <https://evil.example|bank> `x`"
+
+
+async def test_answers_mention_nobody_and_link_nothing(here: Town, workspace: Slack) -> None:
+    shown = await say(here, workspace, f"!update identified {HOSTILE}")
+    last = workspace.rooms[ROOM].messages[-1]
+    assert "&lt;!channel&gt;" in shown
+    assert not [mark for mark in ("<!", "<@", "<http") if mark in shown]
+    assert (last["parse"], last["link_names"], last["mrkdwn"], last["unfurl_links"]) == ("none", False, False, False)
+    _, answer = await ask(here, f"update identified {HOSTILE}")
+    inner = answer["text"].removeprefix("```text").removesuffix("```")
+    assert answer["text"] == f"```text{inner}```"
+    assert "`" not in inner

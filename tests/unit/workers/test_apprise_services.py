@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import unquote_plus
 
 import pytest
@@ -11,7 +12,8 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
 
 from tests.unit.workers.http_server import Provider, serving
-from triage.model import EffectKind, Ending, Severity
+from triage.model import Effect, EffectKind, Ending, Severity
+from workers import wording
 from workers.channel import Message
 from workers.channels import apprise
 
@@ -67,3 +69,23 @@ def test_each_service_tells_a_refusal_from_trouble(status: int) -> None:
             assert ended.ending is (Ending.GIVE_UP if status == 401 else Ending.TRY_AGAIN)
             assert ended.retry_after == (0 if status == 401 else 11_000)
     assert len(service.got) == 4, "one try each"
+
+
+HOSTILE = "<!channel> <@123456789> @everyone @here @all [bank](https://evil.example) `x`"
+
+
+@pytest.mark.parametrize(("target", "path", "body"), SERVICES[:1] + SERVICES[7:8], ids=["mmost", "discord"])
+def test_a_post_of_an_incident_mentions_nobody_and_hides_no_link(
+    monkeypatch: pytest.MonkeyPatch, target: str, path: str, body: bytes
+) -> None:
+    facts = {"severity": "P0", "incident": "abc234", "text": f"10:05 ana has it\n10:06 note: {HOSTILE} (ana)"}
+    post = wording.message(Effect("post-1", EffectKind.POST, "abc234full", "", target, HOSTILE, facts, 0, 0, 0))
+    service = Provider(status=200, body=body)
+    with serving(service) as port:
+        monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{port}/api/webhooks")
+        assert apprise.send(target.format(port=port), post).ending is Ending.DELIVERED
+    [(asked, _, sent)] = service.got
+    assert asked.startswith(path)
+    text = json.dumps(json.loads(sent), ensure_ascii=False)
+    assert text.index("10:05 ana has it") < text.index("10:06 note:")
+    assert not [mark for mark in ("<!", "<@", "@everyone", "@here", "@all", "](", "`") if mark in text]

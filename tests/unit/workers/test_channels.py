@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from triage.model import EffectKind, Ending, Severity
-from workers.channel import Message, choose, load, place_of, scheme_of
+from triage.model import Effect, EffectKind, Ending, Severity
+from workers.channel import Message, choose, load, place_of, scheme_of, seat_of
 from workers.channels import apprise, file, terminal
 
 PAGE = Message(
@@ -77,3 +77,11 @@ def test_an_unusable_contact_method_is_given_up_without_repeating_it(target: str
     assert ended.ending is Ending.GIVE_UP
     assert word in ended.reason
     assert "t0ken" not in ended.reason
+
+
+def test_what_nobody_waits_for_sits_in_no_seat_of_a_page() -> None:
+    def seat(kind: EffectKind) -> str:
+        return seat_of(Effect("e", kind, "i", "", "discord://${ID}/${TOKEN}", "", {}, 0, 0, 0))
+
+    assert seat(EffectKind.PAGE) == seat(EffectKind.NOTIFICATION) == seat(EffectKind.UPDATE)
+    assert seat(EffectKind.POST) == seat(EffectKind.ROOM) != seat(EffectKind.PAGE)
