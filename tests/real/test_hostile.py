@@ -18,7 +18,7 @@ from playwright.async_api import BrowserContext
 
 from desk import status
 from tests.hostile import ADDRESSES, CHATS, FORMULAS, HTML, MARKDOWN, TEMPLATES, TERMINALS, TEXTS, UNSEEN
-from tests.real.house import HOSTILE, hostile
+from tests.real.house import HOSTILE, ask, hostile
 from tests.real.test_desk_chromium import HARMFUL, browsing
 from tests.store.desk_support import TOKEN, Town, town
 from tocsin.cli import main
@@ -81,10 +81,18 @@ async def told(here: Town, *words: str) -> str:
 
 async def test_nothing_that_anybody_writes_drives_a_terminal(redis_url: str) -> None:
     """Whatever a command prints for people or as JSON, and whatever was written into what it shows."""
-    async with beset(redis_url, (*TERMINALS, *UNSEEN)) as (here, names):
+    texts = (*TERMINALS, *UNSEEN)
+    async with beset(redis_url, texts) as (here, names):
+        silence = {"matchers": [f"service={json.dumps(TERMINALS[0])}"], "duration": "1h", "comment": "".join(texts)}
+        async with here.draining():
+            await ask(here, "PUT", "/silences/one", **silence)
         for one in (
             ("incidents", "--all"),
-            *[("incident", verb, name) for verb in ("show", "before", "updates", "postmortem") for name in names],
+            *[
+                ("incident", verb, name)
+                for verb in ("show", "before", "updates", "postmortem", "action")
+                for name in names
+            ],
             *[("incident", "postmortem", name, "--version", "0") for name in names],
             *[("runbook", "show", name) for name in names],
             ("why", names[0], "--redis.url", redis_url),
@@ -95,6 +103,9 @@ async def test_nothing_that_anybody_writes_drives_a_terminal(redis_url: str) -> 
             ],
             *[(name, "-o", "json") for name in ("postmortems", "insights")],
             ("incidents", "--all", "-o", "json"),
+            ("silence", "list"),
+            ("silence", "list", "-o", "json"),
+            ("silence", "preview", f"label={json.dumps(TERMINALS[0])}"),
         ):
             printed = await told(here, *one)
             assert printed.strip(), one
