@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # which reads files by the shapes below
     from triage.rulebook.reading import Part
 
 SCHEMES: Final = ("slack+room", "mattermost+room", "mattermost+room+http")
+ALARMS: Final = frozenset({"pagerduty", "opsgenie", "pagertree", "victorops", "splunk", "spike", "signl4"})
+"""Schemes by which every message is an alarm: what only tells would wake somebody."""
 MOST: Final = 50
 NO_ROOM: Final = "none"
 """What a rule says instead of an entry's name, so that there is no room."""
@@ -124,7 +126,7 @@ def _check(
     problems: list[Problem],
 ) -> None:
     is_room = isinstance(shape, RoomShape)
-    fault = secrets.method_fault(shape.contact) or (_no_room(shape.contact) if is_room else _a_room(shape.contact))
+    fault = secrets.method_fault(shape.contact) or (_no_room(shape.contact) if is_room else _no_post(shape.contact))
     if fault:
         known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
         hint = secrets.REMEDY if "literal" in fault else known
@@ -144,8 +146,11 @@ def _check(
                 )
 
 
-def _a_room(contact: str) -> str:
-    return "" if _no_room(contact) else "this contact method opens rooms, which belong under `rooms`"
+def _no_post(contact: str) -> str:
+    if not _no_room(contact):
+        return "this contact method opens rooms, which belong under `rooms`"
+    scheme = contact.partition("://")[0].lower()
+    return f"{scheme}:// makes an alarm of each message, and a post wakes nobody" if scheme in ALARMS else ""
 
 
 def _no_room(contact: str) -> str:

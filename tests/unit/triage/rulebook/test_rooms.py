@@ -63,6 +63,7 @@ def test_names_that_mean_nothing_are_a_warning() -> None:
     ("entry", "problem"),
     [
         ("contact: 'slack+room://${T}@acme'", "1:28: this contact method opens rooms, which belong under `rooms`"),
+        ("contact: 'pagerduty://${KEY}@a'", "1:28: pagerduty:// makes an alarm of each message"),
         ("contact: 'slack+bot://xoxb-1@acme/C1'", "1:28: a literal secret stands in this URL"),
     ],
 )
