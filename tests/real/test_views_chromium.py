@@ -122,6 +122,7 @@ async def _asked_back(page: Page, incident: str, here: Town) -> None:
     async with here.draining():
         await page.get_by_role("button", name="Preview").click()
         await expect(page.get_by_text("Next update:")).to_be_visible()
+        await expect(page.get_by_role("button", name="Yes, send it")).to_be_visible()
 
 
 async def test_every_view_is_read_and_pressed_on_a_phone_in_light_and_dark(redis_url: str) -> None:
