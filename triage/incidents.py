@@ -30,6 +30,7 @@ from triage.model import (
     Event,
     Group,
     Incident,
+    Kind,
     Millis,
     Outcome,
     Phase,
@@ -144,7 +145,8 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
     draft.member(key, event.fingerprint, True)
     by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
     begin(scene, incident, verdict, f"{verdict.severity} {by_rule}: {event.title}")
-    metrics.begin(scene, incident, event.url, event.labels, verdict)
+    link = event.url if event.kind is Kind.ALERT else ""  # anybody may send a report, and no query with it
+    metrics.begin(scene, incident, link, event.labels, verdict)
     pausing.joined(scene, incident, event.fingerprint)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tests.unit.triage.stage import FILES, START, Stage, alert
+from tests.unit.triage.stage import FILES, START, Stage, alert, report
 from triage.curves import figure, listed, sentence
 from triage.measured import Measures, Query, Snapshot
 from triage.memory import METRICS
@@ -244,6 +244,16 @@ def test_what_was_read_goes_along_with_a_merge_and_is_forgotten_with_its_inciden
     made.minutes(200 * 24 * 60)
     assert not [key for key in made.memory.values if key[0] == METRICS]
     assert not [name for name in made.memory.timers if name.startswith("measure:")]
+
+
+def test_the_link_of_a_users_report_is_never_asked_for() -> None:
+    made = stage()
+    told = msgspec.structs.replace(
+        report("it hurts", "p0"), url="http://prom/graph?g0.expr=count(%7B__name__%3D~%22.%2B%22%7D)"
+    )
+    made.events("report", [told])
+    assert made.incident.title == "it hurts"
+    assert not [key for key in made.memory.values if key[0] == METRICS]
 
 
 def test_merged_into_a_lesser_one_whose_metrics_nobody_reads_nothing_is_lost() -> None:
