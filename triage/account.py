@@ -6,10 +6,12 @@ It is Markdown. What alerts and people wrote is put in as plain text: its marks 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from triage import curves
 from triage.measured import Measures
@@ -68,6 +70,18 @@ def clock(at: Millis, zone: str) -> str:
     moment = datetime.fromtimestamp(at / 1_000, UTC)
     utc = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     return utc if zone == "UTC" else f"{utc} ({moment.astimezone(ZoneInfo(zone)).strftime('%H:%M %Z')})"
+
+
+def read_as_one(key: str, timelines: Mapping[str, Sequence[Line]]) -> list[Line]:
+    """Return the lines of an incident and of those merged into it, in the order of time; what is not its own says whose
+    it is. Each timeline is oldest first.
+    """
+    lines = [
+        line if whose == key else msgspec.structs.replace(line, text=f"{short(whose)}: {line.text}")
+        for whose, told in timelines.items()
+        for line in told
+    ]
+    return sorted(lines, key=lambda line: line.at)
 
 
 def markdown(

@@ -75,7 +75,7 @@ def _figures(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def _table(found: dict[str, Any]) -> Iterator[str]:
-    yield f"{found['incidents']} incidents ended since {found['since'][:10]}"
+    yield f"Incidents that ended since {found['since'][:10]}: {found['incidents']}"
     yield ""
     yield f"{'':<28} {'incidents':>9} {'acknowledge':>12} {'mitigate':>12} {'resolve':>12}"
     for row in found["times"]:
@@ -97,7 +97,7 @@ def _table(found: dict[str, Any]) -> Iterator[str]:
     for row in found["rules"]:
         yield f"{plain(row['rule'])[:28]:<28} {row['incidents']:>9} {row['alerts']:>12} {row['pages']:>12}"
     yield ""
-    yield f"{found['items_open']} action items are open, {found['items_overdue']} of them overdue"
+    yield f"Open action items: {found['items_open']}, overdue: {found['items_overdue']}"
 
 
 def _span(seconds: float | None) -> str:

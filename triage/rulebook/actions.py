@@ -241,6 +241,8 @@ class _Compiler(Calls):
                 self.fault(part, where, "a choice, and only a choice, has choices", "type: choice, choices: [a, b]")
             if (shape.min is not None or shape.max is not None) and shape.type != "integer":
                 self.fault(part, where, "min and max belong to an integer", "type: integer")
+            if shape.min is not None and shape.max is not None and shape.min > shape.max:
+                self.fault(part, (*where, "min"), f"no integer is {shape.min} or more and {shape.max} or less")
             if shape.pattern:
                 try:
                     compile_pattern(shape.pattern)

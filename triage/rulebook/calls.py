@@ -26,6 +26,9 @@ HOLE: Final = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*)\}")
 HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 OWN: Final = frozenset({"host", "content-length", "connection", "transfer-encoding", "idempotency-key"})
 """Headers that are ours to send."""
+CALLED: Final = "for example https://deploy.example.org/rollback/{service}; the host stands as it is"
+ASKED: Final = "for example https://shop.example.org/health; the host stands as it is"
+"""What an address looks like that is called, and one that is looked at."""
 
 
 def holes(text: str) -> list[str]:
@@ -55,16 +58,15 @@ class Calls:
             elif "${" not in value and secrets.tells(name):
                 self.fault(part, where, "a literal secret stands here", secrets.REMEDY)
 
-    def address(self, part: Part, place: Path, url: str, known: set[str] | None) -> None:
-        """Check an address; `known` are the names that may stand in its path or query."""
+    def address(self, part: Part, place: Path, url: str, known: set[str] | None, like: str = CALLED) -> None:
+        """Check an address; `known` are the names that may stand in its path or query, `like` says how one looks."""
         try:
             parts = urlsplit(HOLE.sub("x", url))
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
         if not usable or re.search(r"[\s\x00-\x20\x7f]", url) or holes(url.partition("://")[2].partition("/")[0]):
-            hint = "for example https://deploy.example.org/rollback/{service}; the host stands as it is"
-            self.fault(part, place, "this is no address", hint)
+            self.fault(part, place, "this is no address", like)
             return
         if parts.username is not None:
             self.fault(
@@ -93,7 +95,7 @@ class Calls:
         url = shape.prometheus or shape.http
         headers: tuple[tuple[str, str], ...] = ()
         if shape.http:
-            self.address(part, (*place, "http"), url, known)
+            self.address(part, (*place, "http"), url, known, ASKED)
         else:
             url, headers = self._server(part, (*place, "prometheus"), url)
         self.holes(part, (*place, "query"), shape.query, known)
@@ -109,7 +111,7 @@ class Calls:
         if server is not None:
             return server.url, tuple(sorted(server.headers.items()))
         if "://" in text:
-            self.address(part, place, text, set())
+            self.address(part, place, text, set(), "for example http://prometheus:9090")
         else:
             hint = closest(text, self.servers) or "name it in metrics.yaml under prometheus:, or give its address"
             self.fault(part, place, f'metrics.yaml has no "{text[:60]}"', hint)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from triage.rulebook import reviewing, shapes
+from triage.rulebook.actions import ActionsFile
 from triage.rulebook.catalogue import Catalogue
 from triage.rulebook.guides import RUNBOOKS
 from triage.rulebook.matcher import Matcher
@@ -33,6 +34,7 @@ def advice(parts: list[Part], severities: Severities, catalogue: Catalogue, file
         *checker.unreachable(),
         *checker.oncall(),
         *checker.services(),
+        *checker.actions(),
         *checker.unguided(),
         *checker.rooms(),
         *reviewing.documents(files),
@@ -268,6 +270,16 @@ class _Checker:
                     message = f'there is no file "{service.runbook}"'
                     hint = self._near_file(service.runbook)
                     yield part.document.problem((*place, "runbook"), message, hint, "warning")
+
+    def actions(self) -> Iterator[Problem]:
+        known = self.catalogue.services
+        for part in self.parts:
+            for name, action in part.shape.actions.items() if isinstance(part.shape, ActionsFile) else ():
+                for index, service in enumerate(action.services):
+                    if service not in known:
+                        hint = closest(service, known) or "add it to services.yaml"
+                        where: Path = ("actions", name, "services", index)
+                        yield part.document.problem(where, f'there is no service "{service}"', hint, "warning")
 
 
 def _filed(index: Index, matcher: Matcher) -> list[int]:

@@ -99,7 +99,7 @@ class _Compiler(Calls):
             if not _NAME.match(name):
                 hint = "use lower-case letters, digits, _ and -"
                 self.fault(part, place, f'"{name}" can\'t be the name of a server', hint, key=True)
-            self.address(part, (*place, "url"), one.url, set())
+            self.address(part, (*place, "url"), one.url, set(), "for example http://prometheus:9090")
             if "?" in one.url or "#" in one.url:
                 self.fault(part, (*place, "url"), "this address must end with its path", "/api/v1/… is added to it")
             self.headers(part, (*place, "headers"), one.headers)

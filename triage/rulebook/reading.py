@@ -175,6 +175,9 @@ def _without_fields(value: dict[str, Any], fields: dict[yaml.Path, set[str | int
     return value
 
 
+LISTED: Final = "a list is written [one, two], or one a line, each after a -"
+_KEY: Final = "[key]"
+"""How pydantic ends the place of a key that is at fault."""
 _WORDS: Final[dict[str, str]] = {
     "model_type": "expected a mapping",
     "dict_type": "expected a mapping",
@@ -194,7 +197,7 @@ _WORDS: Final[dict[str, str]] = {
 
 def _problem(document: yaml.Document, model: type[Shape], fault: dict[str, Any]) -> Problem:
     """Put one of pydantic's findings into our words, at its place in the file."""
-    place: yaml.Path = tuple(fault["loc"])
+    place: yaml.Path = tuple(one for one in fault["loc"] if one != _KEY)
     if fault["type"] == "extra_forbidden":
         return yaml.unknown_key(document, place, keys_at(model, place[:-1]))
     if fault["type"] == "missing":
@@ -203,8 +206,10 @@ def _problem(document: yaml.Document, model: type[Shape], fault: dict[str, Any])
     message = words.format(**fault.get("ctx", {})) if words else fault["msg"]
     if words and words.startswith("expected"):
         message += f", found {_shown(fault['input'])}"
+    if len(place) < len(fault["loc"]):  # the key itself is at fault, and the message shows it
+        return document.problem(place, message, key=True)
     field = next((key for key in reversed(place) if isinstance(key, str)), "")
-    hint = ""
+    hint = LISTED if fault["type"] == "list_type" and isinstance(fault["input"], dict) else ""
     if fault["type"] == "severity" and isinstance(fault["input"], str):
         hint = closest(fault["input"], Severity.__members__)
     return document.problem(place, f"{field}: {message}" if field else message, hint)

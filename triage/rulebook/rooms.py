@@ -126,7 +126,7 @@ def _check(
     problems: list[Problem],
 ) -> None:
     is_room = isinstance(shape, RoomShape)
-    fault = secrets.method_fault(shape.contact) or (_no_room(shape.contact) if is_room else _no_post(shape.contact))
+    fault = secrets.method_fault(shape.contact) or (_room_fault if is_room else _no_post)(shape.contact)
     if fault:
         known = f"there are {', '.join(SCHEMES)}" if "opens no rooms" in fault else ""
         hint = secrets.REMEDY if "literal" in fault else known
@@ -144,6 +144,19 @@ def _check(
                 problems.append(
                     part.document.problem((*place, field, position), message, closest(name, kinds), "warning")
                 )
+
+
+def _room_fault(contact: str) -> str:
+    """Return why no room can be opened by a contact method, or ""."""
+    scheme, _, rest = contact.partition("://")
+    if (fault := _no_room(contact)) or ("@" in rest and (scheme.lower().startswith("slack") or _team(rest))):
+        return fault
+    where = "${TOKEN}@workspace" if scheme.lower().startswith("slack") else "${TOKEN}@host/team"
+    return f"this must be written {scheme.lower()}://{where}"
+
+
+def _team(rest: str) -> str:
+    return rest.rpartition("@")[2].partition("/")[2].strip("/")
 
 
 def _no_post(contact: str) -> str:

@@ -118,7 +118,7 @@ def compile_updates(
     for name, methods in part.shape.places.items():
         _check_methods(methods, ("places", name), fault)
     if part.shape.mail and (said := _relay_fault(part.shape.mail)):
-        fault(("mail",), said, secrets.REMEDY)
+        fault(("mail",), said, secrets.REMEDY if "literal" in said else "")
     return UpdateRules(
         {severity: interval for severity, interval in sorted(intervals.items()) if interval},
         tuple(
@@ -141,7 +141,7 @@ def _check_methods(methods: Sequence[str], place: Path, fault: Callable[..., Non
         fault(place, f"expected one to {METHODS_MAX} contact methods")
     for index, method in enumerate(methods):
         if said := secrets.method_fault(method):
-            fault((*place, index), said, secrets.REMEDY)
+            fault((*place, index), said, secrets.REMEDY if "literal" in said else "")
 
 
 def _relay_fault(url: str) -> str:

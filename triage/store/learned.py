@@ -42,11 +42,11 @@ async def version(client: queries.Client, key: str, number: int) -> Version:
 
 async def made(client: queries.Client, incident: Incident, found: Postmortem, rulebook: Rulebook) -> str:
     """Return the text of a postmortem as the journal tells it, in Markdown."""
-    lines: list[Line] = []
+    timelines: dict[str, list[Line]] = {}
     for key in (incident.key, *incident.merged):
         page = await queries.timeline(client, key, LINES_MAX)
-        lines += reversed(page.items)
-    lines.sort(key=lambda line: line.at)
+        timelines[key] = page.items[::-1]
+    lines = account.read_as_one(incident.key, timelines)
     began = incident.opened_at
     known = await before.changes_of(client, incident, rulebook, began)
     told = [

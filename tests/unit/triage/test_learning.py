@@ -10,7 +10,7 @@ import pytest
 from tests.unit.triage.stage import FILES, Stage
 from triage import account, figures, learning
 from triage.memory import PAST, POSTMORTEM, VERSION
-from triage.model import DAY, HOUR, MINUTE, Answer, Command, Phase, Verb
+from triage.model import DAY, HOUR, MINUTE, Answer, Command, Line, Phase, Verb
 from triage.postmortem import ItemState, Past, Postmortem, State, Version
 
 RULES = {
@@ -302,6 +302,12 @@ def test_the_text_says_what_the_journal_says_in_utc_and_local_time() -> None:
     assert "a full disk\n\n1. Why? no alert\n2. Why? _…_" in text
     assert "ana was paged first; it was acknowledged after 0 s." in text
     assert "## Resolution\n\nrolled back to 41" in text
+
+
+def test_lines_of_what_was_merged_stand_in_the_order_of_time_and_say_whose_they_are() -> None:
+    own = [Line(10, "opened", "checkout"), Line(30, "resolved", "all is well")]
+    lines = account.read_as_one("p7onawkkpy6h", {"p7onawkkpy6h": own, "a6c27rsior63": [Line(20, "opened", "payments")]})
+    assert [line.text for line in lines] == ["checkout", "a6c27r: payments", "all is well"]
 
 
 def test_what_alerts_and_people_write_is_plain_text_in_it() -> None:

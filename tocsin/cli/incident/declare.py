@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import click
 
@@ -38,4 +39,7 @@ def command(settings: Settings, output: str, **asked: Any) -> None:
         return
     click.echo(plain(answer["text"]))
     if answer["incident"]:
-        click.echo(answer["incident"]["url"])
+        from tocsin.remote import Remote
+
+        # Without --web.external-url Tocsin knows no more than the path.
+        click.echo(urljoin(Remote(settings).url, answer["incident"]["url"]))

@@ -51,6 +51,12 @@ actions:
             "{title: x, parameters: {a: {type: integer, min: 5, default: '1'}}, request: {url: 'https://x/'}}",
             "5 or more",
         ),
+        (
+            "{title: x, parameters: {a: {type: integer, min: 5, max: 2}}, request: {url: 'https://x/'}}",
+            "no integer is 5",
+        ),
+        ("{title: x, services: [shop], request: {url: 'https://x/'}}", 'there is no service "shop"'),
+        ("{title: x, request: {url: 'https://x/'}, verify: {http: x}}", "for example https://shop.example.org/health"),
         ("{title: x, parameters: {a: {pattern: '(x'}}, request: {url: 'https://x/'}}", "missing )"),
         ("{title: x, request: {url: 'https://x/'}, verify: {query: up}}", "either prometheus and query, or http"),
         ("{title: x, request: {url: 'https://x/'}, verify: {http: 'https://x/', every: 1s}}", "every is 5s or more"),

@@ -38,7 +38,11 @@ SEVERITY = [
         "4:15: group_by is empty (name at least one label; everything would be one incident)",
     ),
     (RULE + "group_by: [a, a]", "4:15: group_by names a label twice"),
-    (RULE + "group_by: {a: b}", "4:15: group_by: expected a list, found a mapping"),
+    (
+        RULE + "group_by: {a: b}",
+        "4:15: group_by: expected a list, found a mapping "
+        "(a list is written [one, two], or one a line, each after a -)",
+    ),
     (RULE + "during: ofice", '4:13: there is no time interval "ofice" (name it under time_intervals:)'),
     (
         RULE + "raise: [{to: P1}]",
@@ -307,3 +311,17 @@ def test_a_source_of_an_unknown_format_is_refused_where_the_formats_are_known() 
         compile_files(files, ["alertmanager", "generic"])
     (problem,) = refused.value.problems
     assert (problem.message, problem.hint) == ('there is no adapter "alertmanger"', 'did you mean "alertmanager"?')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("intervals: {P0: 30m, P7: 1h}", '1:22: expected a severity, P0 to P4, found "P7"'),
+        (
+            "mail: 'slack://${T}'",
+            "1:7: this is no mail server: write mailtos://user:${MAIL_PASSWORD}@mail.example.org",
+        ),
+    ],
+)
+def test_a_key_at_fault_is_pointed_at_and_no_hint_speaks_of_something_else(text: str, told: str) -> None:
+    assert f"updates.yaml:{told}" in [str(problem) for problem in problems_of({"updates.yaml": text})]

@@ -39,6 +39,11 @@ def test_the_first_room_that_fits_is_for_p0_and_p1_of_any_service_unless_it_says
     [
         ("contact: 'slack+room://xoxb-1@acme'", "1:28: a literal secret stands in this URL"),
         ("contact: 'slack://${T}@acme'", "1:28: slack:// opens no rooms (there are slack+room"),
+        ("contact: 'slack+room://acme'", "1:28: this must be written slack+room://${TOKEN}@workspace"),
+        (
+            "contact: 'mattermost+room://${T}@chat.example.org'",
+            "1:28: this must be written mattermost+room://${TOKEN}@host/team",
+        ),
         ("contact: 'slack+room://${T'", "1:28: ${ is never closed"),
         ("severities: [P9], contact: 'slack+room://${T}@a'", "1:32: severities: expected a severity"),
         ("contact: 'slack+room://${T}@a', archive: never", "1:60: archive: expected"),
