@@ -44,6 +44,15 @@ def of_crowds(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
         yield from ((family, one) for one in _crowd(name.partition(":")[2], memory))
 
 
+def of_examples(family: str, due: Sequence[str], memory: Memory) -> Iterator[Key]:
+    """Name the alerts that gave the titles of incidents that are about to be verified."""
+    for name in due:
+        kind, _, key = name.partition(":")
+        incident = known_in(memory, (INCIDENT, key)) if kind in ("verifying", "settle") else None
+        if isinstance(incident, Incident) and incident.example:
+            yield family, incident.example
+
+
 def parts_of(key: str, memory: Memory) -> Iterator[Key]:
     """Name the parts of an incident's firing alerts."""
     incident = known_in(memory, (INCIDENT, key))

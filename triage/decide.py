@@ -311,6 +311,7 @@ def alike(missing: Key, entry: Entry, due: Sequence[str], rulebook: Rulebook, me
     if family in (ALERT, DETAILS):
         yield from ((family, fingerprint) for fingerprint in fingerprints)
         yield from ahead.of_crowds(family, due, memory)
+        yield from ahead.of_examples(family, due, memory)
     if family in (ALERT, GATE, WAITING):
         yield from ahead.of_gates(family, entry, due, rulebook, memory)
     if family == INCIDENT:

@@ -145,7 +145,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
     draft.member(key, event.fingerprint, True)
     by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
     begin(scene, incident, verdict, f"{verdict.severity} {by_rule}: {event.title}")
-    link = event.url if event.kind is Kind.ALERT else ""  # anybody may send a report, and no query with it
+    link = event.url if event.kind is not Kind.REPORT else ""  # anybody may send a report, and no query with it
     metrics.begin(scene, incident, link, event.labels, verdict)
     pausing.joined(scene, incident, event.fingerprint)
 
@@ -355,6 +355,12 @@ def all_clear(scene: Scene, incident: Incident, why: str, by: str = "") -> None:
 def settle(scene: Scene, incident: Incident) -> None:
     """The timer `settle:<incident>` is due: it ends, unless something that is named for it must be seen first."""
     if incident.phase is Phase.MONITORING and verifying.may_end(scene, incident):
+        resolve(scene, incident, "quiet for its settle time", "")
+
+
+def look(scene: Scene, incident: Incident) -> None:
+    """The timer `verifying:<incident>` is due. It ends where nothing is named any more that must be seen first."""
+    if verifying.fire(scene, incident):
         resolve(scene, incident, "quiet for its settle time", "")
 
 

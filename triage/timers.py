@@ -25,7 +25,6 @@ from triage import (
     silences,
     storms,
     telling,
-    verifying,
 )
 from triage.memory import ALERT, DETAILS, TALLY
 from triage.model import DAY, ENDED, Alert, AlertState, Details, Incident, Millis, Phase
@@ -141,7 +140,7 @@ _INCIDENT: Final[dict[str, Callable[[Scene, Incident], None]]] = {
     "forget": _forget,
     "learn": learning.remind,
     "measure": metrics.fire,
-    "verifying": verifying.fire,
+    "verifying": incidents.look,
 }
 _OTHER: Final[dict[str, Callable[[Scene, str], None]]] = {
     "override": overrides.forget_ended,

@@ -62,8 +62,8 @@ def _of(scene: Scene, incident: Incident) -> Verifying | None:
     return cast("Verifying | None", scene.draft.get((VERIFYING, incident.key)))
 
 
-def _checks(scene: Scene, incident: Incident) -> tuple[Verification, ...]:
-    """Return what its service names and what a rule names for its alert, filled in; what cannot be is said."""
+def _checks(scene: Scene, incident: Incident, *, again: bool = False) -> tuple[Verification, ...]:
+    """Return what its service names and what a rule names for its alert, filled in; what cannot be is said, once."""
     if not scene.rulebook.verifies:
         return ()
     service = scene.rulebook.services.get(incident.service)
@@ -77,10 +77,10 @@ def _checks(scene: Scene, incident: Incident) -> tuple[Verification, ...]:
     found = []
     for one in dict.fromkeys(named):
         lacking = [name for name in holes(f"{one.url} {one.query}") if not labels.get(name)]
-        if lacking:
+        if lacking and not again:
             text = f"not verified: {{{lacking[0]}}} stands in {cut(one.query or one.url)}, and no alert has that label"
             scene.line(incident, "verification", text, minor=True)
-        else:
+        elif not lacking:
             found.append(_filled(one, labels))
     return tuple(found[:CHECKS_MAX])
 
@@ -94,9 +94,15 @@ def _filled(one: Verification, labels: Mapping[str, str]) -> Verification:
 # Looking.
 
 
-def _ask(scene: Scene, incident: Incident, state: Verifying) -> None:
-    state.wanted = scene.now
+def _ask(scene: Scene, incident: Incident, state: Verifying) -> bool:
+    """Ask for a look by the rules in force. Return whether they still name something to look at."""
+    checks = _checks(scene, incident, again=True)
+    if not checks:
+        end(scene, incident.key)
+        return False
+    state.checks, state.wanted = checks, scene.now
     scene.draft.timer(f"verifying:{incident.key}", scene.now + TAKEN_WITHIN)
+    return True
 
 
 def may_end(scene: Scene, incident: Incident) -> bool:
@@ -109,20 +115,20 @@ def may_end(scene: Scene, incident: Incident) -> bool:
     state: Verifying = scene.draft.edit((VERIFYING, incident.key))
     state.settled = True
     if state.looked_at is not None and state.wanted is None:
-        _ask(scene, incident, state)
+        return not _ask(scene, incident, state)
     return False
 
 
-def fire(scene: Scene, incident: Incident) -> None:
-    """The timer `verifying:<incident>` is due: it is to be looked at, or nobody did."""
+def fire(scene: Scene, incident: Incident) -> bool:
+    """The timer `verifying:<incident>` is due: it is to be looked at, or nobody did. Return whether it may end now."""
     known = _of(scene, incident)
     if known is None or incident.phase is not Phase.MONITORING:
-        return
+        return False
     state: Verifying = scene.draft.edit((VERIFYING, incident.key))
     if state.wanted is None:
-        _ask(scene, incident, state)
-    else:
-        _looked(scene, incident, state, False, (_UNSEEN,))
+        return not _ask(scene, incident, state) and state.settled
+    _looked(scene, incident, state, False, (_UNSEEN,))
+    return False
 
 
 def take(scene: Scene, incident: Incident, body: Verified) -> bool:

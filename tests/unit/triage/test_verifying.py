@@ -9,8 +9,10 @@ import pytest
 from tests.unit.triage.rulebook.making import said
 from tests.unit.triage.stage import FILES, Stage
 from triage.changes import last_known_good
-from triage.memory import VERIFYING
-from triage.model import HOUR, MINUTE, Answer, Change, ChangesTold, Command, Phase, Verb, Verified
+from triage.decide import alike
+from triage.memory import DETAILS, INCIDENT, VERIFYING, DictMemory
+from triage.model import HOUR, MINUTE, Answer, Change, ChangesTold, Command, Entry, Phase, Tick, Verb, Verified
+from triage.rulebook import EMPTY
 from triage.verification import Verifying
 from triage.verifying import AGAIN, FRESH, LOOKS_MAX, TAKEN_WITHIN
 
@@ -224,3 +226,39 @@ def test_what_cannot_be_looked_at_is_refused(verify: str, words: str) -> None:
     assert words in "\n".join(said({"services.yaml": f"services: {{shop: {{verify: {verify}}}}}"}))
     rule = f"rules: [{{name: x, matchers: [], verify: {verify}}}]"
     assert words in "\n".join(said({"severity.yaml": rule}))
+
+
+def test_the_alerts_of_many_incidents_that_are_to_be_verified_are_named_together() -> None:
+    made = stage()
+    made.fires(service="search")
+    memory = DictMemory()
+    memory.values = {key: value for key, value in made.memory.values.items() if key[0] == INCIDENT}
+    examples = [one.example for one in made.incidents]
+    due = [f"verifying:{one.key}" for one in made.incidents]
+    named = alike((DETAILS, examples[0]), Entry("1-1", made.now, Tick()), due, EMPTY, memory)
+    assert {(DETAILS, one) for one in examples} == set(named)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_check_that_operators_take_away_keeps_nothing_from_ending(settled: bool) -> None:
+    made = stage()
+    made.ends()
+    for _ in range(5):
+        made.minutes(1)
+        sees(made, False)
+    if settled:
+        made.minutes(55)
+        sees(made, False)
+    made.load({**FILES, "services.yaml": "services: {shop: {}}"}, "mended")
+    made.minutes(6 if settled else 55)
+    assert made.incident.phase is Phase.RESOLVED
+
+
+def test_a_check_that_operators_mend_is_looked_at_as_it_is_now() -> None:
+    made = stage()
+    made.ends()
+    made.load({**FILES, "services.yaml": SERVICES.replace("health", "ready")}, "mended")
+    made.minutes(1)
+    known = state(made)
+    assert known is not None
+    assert [one.url for one in known.checks] == ["https://shop.example.org/shop/ready"]
