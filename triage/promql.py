@@ -20,7 +20,7 @@ _MARK: Final = re.compile(r"[=!]~|[<>!=]=|[<>=]")
 _WORD: Final = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _SETS: Final = frozenset({"and", "or", "unless"})
 _COMPARES: Final = frozenset({">", "<", ">=", "<=", "==", "!="})
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 
 
 def expression_of(link: str) -> str:

@@ -246,6 +246,12 @@ def test_what_was_read_goes_along_with_a_merge_and_is_forgotten_with_its_inciden
     assert not [name for name in made.memory.timers if name.startswith("measure:")]
 
 
+def test_no_expression_in_a_link_costs_the_page() -> None:
+    made = stage()
+    fires(made, "up > 1_")
+    assert made.paged == ["ana"]
+
+
 def test_the_link_of_a_users_report_is_never_asked_for() -> None:
     made = stage()
     told = msgspec.structs.replace(

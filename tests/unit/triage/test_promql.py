@@ -73,7 +73,7 @@ def test_a_comparison_with_a_number_is_cut_off_and_nothing_else(
     assert split(expression) == (curve, sign, threshold)
 
 
-@given(st.text(alphabet="ab 01.><=!(){}[]\"'`#\\andor~", max_size=40))
+@given(st.text(alphabet="ab 01_.><=!(){}[]\"'`#\\andor~", max_size=40))
 def test_whatever_it_is_nothing_is_lost_of_it(expression: str) -> None:
     curve, sign, threshold = split(expression)
     assert expression.startswith(curve) or expression.strip().startswith(curve)
