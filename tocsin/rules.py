@@ -6,6 +6,7 @@ and every replay, judge by the same words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,18 @@ from desk import statements
 from ingest import adapters
 from triage.model import RulesLoaded, rules_digest
 from triage.rulebook import Problem, RulesError, load
+from triage.rulebook.problems import closest
 from triage.twilio import VOICE
 from workers import templates
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".md", ".j2", ".txt", ".html", ".ics"})
 TESTS: Final = "tests"
 """The folder of rehearsals; it decides nothing, so it stays out of the journal."""
+TOLD: Final = frozenset({"oncall.yaml", "postmortems.yaml", "rooms.yaml", "updates.yaml"})
+"""The files in which contact methods stand."""
+ADDRESSES: Final = frozenset({"http", "https", "webcal"})
+"""What begins an address there that is no contact method."""
+_SCHEME: Final = re.compile(r"(?<![\w}+.-])([A-Za-z][A-Za-z0-9+.-]*)://")
 MAX_TOTAL: Final = 16 * 1024 * 1024
 MAX_FILES: Final = 5_000
 MAX_ERRORS: Final = 100
@@ -39,6 +46,33 @@ def silent_calls(files: Mapping[str, str], external_url: str) -> list[Problem]:
         for path, text in sorted(files.items())
         for number, line in enumerate(text.splitlines() if path.endswith((".yaml", ".yml")) else (), 1)
         if not external_url and f"{VOICE}://" in line.partition("#")[0]
+    ]
+
+
+def unknown_channels(files: Mapping[str, str]) -> list[Problem]:
+    """Return a warning for each contact method by which nobody could be told, since nothing here knows its scheme."""
+    from workers import channel
+    from workers.channels import apprise
+
+    known = frozenset(channel.load()) | apprise.services() | ADDRESSES
+    found = [
+        (path, number, match.start() + 1, match[1].lower(), line)
+        for path, text in sorted(files.items())
+        for number, line in enumerate(text.splitlines() if path.rpartition("/")[2] in TOLD else (), 1)
+        for match in _SCHEME.finditer(line.partition("#")[0])
+    ]
+    return [
+        Problem(
+            path,
+            number,
+            column,
+            f"nothing knows {scheme}://, so nobody is told by it",
+            closest(scheme, known),
+            "warning",
+            line,
+        )
+        for path, number, column, scheme, line in found
+        if scheme not in known
     ]
 
 

@@ -30,7 +30,7 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
     """
     from desk import statements
     from ingest import adapters
-    from tocsin.rules import FolderError, read_folder, silent_calls
+    from tocsin.rules import FolderError, read_folder, silent_calls, unknown_channels
     from triage.rulebook import RulesError, compile_files, render
     from triage.rulebook.problems import errors_of, in_order
     from workers import templates
@@ -44,7 +44,8 @@ def check(settings: Settings, folder: Path | None, lint_fatal: bool) -> None:
     except RulesError as error:
         problems = error.problems
     worded = [*templates.check(files), *statements.check(files)]
-    problems = in_order([*problems, *worded, *silent_calls(files, settings.web_external_url)])
+    mute = [*silent_calls(files, settings.web_external_url), *unknown_channels(files)]
+    problems = in_order([*problems, *worded, *mute])
     for problem in problems:
         click.echo(render(problem, sys.stdout.isatty()))
     if errors := errors_of(problems):

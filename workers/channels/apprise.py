@@ -77,6 +77,11 @@ def _harden() -> None:
 _harden()
 
 
+def services() -> frozenset[str]:
+    """Return the schemes of all services that Apprise reaches, without what a rule set must not."""
+    return frozenset(name for name in _SERVICES.schemas() if name not in LOCAL)
+
+
 def send(target: str, message: Message) -> Delivery:
     """Hand `message` to the service that `target` names. Tries once."""
     asset = AppriseAsset(

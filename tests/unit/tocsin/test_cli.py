@@ -120,6 +120,16 @@ def test_check_warns_of_calls_that_could_say_nothing(tmp_path: Path) -> None:
     assert (reachable.exit_code, "--web.external-url" in reachable.output) == (0, False)
 
 
+def test_check_warns_of_a_contact_method_that_nothing_knows(tmp_path: Path) -> None:
+    known = '"ntfys://${T}@x/y", terminal://, "slack+bot://${T}@a/C1"'
+    people = f'people:\n  ana: {{contact: [{known}, "ntfyz://${{T}}@x/y"]}}  # nope://\n'
+    (tmp_path / "oncall.yaml").write_text(people + "policies: {default: {steps: [{notify: ana}]}}\n")
+    told = CliRunner().invoke(main, ["check", str(tmp_path)])
+    place = people.splitlines()[1].index("ntfyz") + 1
+    assert f"oncall.yaml:2:{place}: warning: nothing knows ntfyz://, so nobody is told by it" in told.output
+    assert (told.exit_code, told.output.count("nothing knows")) == (0, 1)
+
+
 def test_check_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(tmp_path / "none")])
     assert result.exit_code == 1
