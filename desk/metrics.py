@@ -30,7 +30,7 @@ SVG_HEADERS: Final = {
 
 
 class CurveShape(BaseModel):
-    """One series: its labels, a value for each step (null: none), and how it went in words."""
+    """One series: its labels, and a value for each step (null: none)."""
 
     labels: dict[str, str]
     values: list[float | None]

@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web_protocol import RequestHandler
 
 from ingest.settings import DoorLimits
@@ -135,14 +134,3 @@ class _GuardedConnection(RequestHandler):
         self._guard.stats.slow_headers += 1
         self.transport.write(_TOO_SLOW)
         self.force_close()
-
-
-class RouteAccessLogger(AbstractAccessLogger):
-    """An access log without tokens: it names the route, not the path, and never the query."""
-
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Write one line: method, route, status, milliseconds."""
-        route = "-"
-        if isinstance(request, web.Request) and request.match_info.route.resource is not None:
-            route = request.match_info.route.resource.canonical
-        self.logger.info("%s %s %d %d ms", request.method, route, response.status, round(time * 1000))

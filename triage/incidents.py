@@ -26,7 +26,6 @@ from triage.memory import ACTION, CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TA
 from triage.model import (
     ENDED,
     Alert,
-    AlertState,
     Event,
     Group,
     Incident,
@@ -417,11 +416,6 @@ def forget(scene: Scene, incident: Incident) -> None:
         rooms.forget(scene, known)
         metrics.forget(scene, key)
         verifying.end(scene, key)
-
-
-def still_firing(alert: Alert | None) -> bool:
-    """Tell whether an alert counts as firing; a stale one does."""
-    return alert is not None and alert.state in (AlertState.FIRING, AlertState.STALE)
 
 
 def title_of(scene: Scene, fingerprint: str) -> str:

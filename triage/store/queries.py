@@ -17,7 +17,7 @@ import msgspec
 import redis
 import redis.asyncio
 
-from triage.memory import ALERT, DETAILS, EFFECT, INCIDENT
+from triage.memory import ALERT, DETAILS, INCIDENT
 from triage.model import (
     ENDED,
     Alert,
@@ -25,7 +25,6 @@ from triage.model import (
     Answer,
     Decision,
     Details,
-    Effect,
     Entry,
     Event,
     Events,
@@ -430,13 +429,3 @@ def events_of(view: EntryView) -> list[tuple[int, Event, Decision | None]]:
         raise Unknown(f"entry {view.entry.id} holds no events; it is a {type(body).__name__} entry")
     decisions: Sequence[Decision | None] = view.decisions or [None] * len(body.events)
     return [(at, event, decision) for at, (event, decision) in enumerate(zip(body.events, decisions, strict=True))]
-
-
-async def effects_of(client: Client, key: str) -> list[Effect]:
-    """Return what still has to reach the world for one incident. Looks at no more than `LOOKED_AT_MAX` effects."""
-    found: list[Effect] = []
-    due = await cast("Any", client).zrange(keys.DUE, 0, LOOKED_AT_MAX - 1)
-    for start in range(0, len(due), CHUNK):
-        some = await _many(client, EFFECT, Effect, due[start : start + CHUNK])
-        found += [one for one in some if one is not None and one.incident == key]
-    return found
