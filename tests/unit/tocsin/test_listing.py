@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tocsin.cli.incident import action
 from tocsin.cli.listing import promised
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -34,3 +35,11 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_the_next_update_is_told_by_both_clocks(due: str | None, words: str) -> None:
     assert promised({"next_update": due}, NOW) == words
+
+
+def test_a_list_of_actions_says_on_what_and_by_whom_each_may_be_run() -> None:
+    asked = {"parameters": [], "title": "Restart", "services": ["checkout"], "severities": ["P0"]}
+    actions = [{"name": "restart", "who": ["ana", "team:shop"], **asked}, {"name": "scale", "who": [], **asked}]
+    first, second = action.told({"actions": actions, "runs": []})
+    assert first.endswith("Restart [checkout, P0, by ana, team:shop]")
+    assert second.endswith("Restart [checkout, P0]")

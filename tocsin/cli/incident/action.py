@@ -74,7 +74,8 @@ def told(found: dict[str, Any]) -> list[str]:
     lines = []
     for one in found["actions"]:
         takes = " ".join(f"-p {parameter['name']}={parameter['default'] or '…'}" for parameter in one["parameters"])
-        only = ", ".join([*one["services"], *one["severities"]])
+        who = [f"by {', '.join(one['who'])}"] if one["who"] else []
+        only = ", ".join([*one["services"], *one["severities"], *who])
         lines.append(f"{one['name']:<20} {plain(one['title'])}{f' [{only}]' if only else ''}  {takes}".rstrip())
     lines = lines or ["actions.yaml has no actions"]
     for run in found["runs"]:
