@@ -227,7 +227,10 @@ def hand_over(scene: Scene, gone: Incident, into: Incident) -> None:
     if theirs is None:
         return
     found = edit(scene, into)
-    found.items = (*found.items, *theirs.items)[:ITEMS_MAX]
+    items = sorted((*found.items, *theirs.items), key=lambda one: one.state is not ItemState.OPEN)  # stable
+    found.items = tuple(items[:ITEMS_MAX])
+    for one in items[ITEMS_MAX:]:
+        scene.line(into, "item", f"{one.id} is left out, there are {ITEMS_MAX} already ({one.state}): {one.text}")
     found.owner = found.owner or theirs.owner
     if theirs.published_at is None and theirs.due_at is not None:
         found.due_at = theirs.due_at if found.due_at is None else min(found.due_at, theirs.due_at)

@@ -199,6 +199,22 @@ def test_merged_what_was_written_goes_along() -> None:
     assert stage.memory.get((POSTMORTEM, one)) is None
 
 
+def test_merged_with_too_many_items_what_is_open_stays_and_the_timeline_says_what_does_not() -> None:
+    stage = Stage(files=RULES)
+    stage.fires(service="shop")
+    stage.seconds(1)
+    stage.fires(service="search")
+    one, other = (incident.key for incident in stage.incidents)
+    for number in range(learning.ITEMS_MAX):
+        stage.append(Command(Verb.ITEM, other, "ana", "test", text=f"done {number}", data={"state": "done"}))
+    stage.append(Command(Verb.ITEM, one, "ana", "test", text="still to do"))
+    stage.append(Command(Verb.MERGE, one, "ana", "test", data={"other": other}))
+    kept = cast("Postmortem", stage.memory.get((POSTMORTEM, other)))
+    assert len(kept.items) == learning.ITEMS_MAX
+    assert "still to do" in [item.text for item in kept.items]
+    assert any("item" in line.what and "done 49" in line.text for line in stage.lines(other)[-5:])
+
+
 def merged(first: str, second: str, *texts: str) -> tuple[Stage, str, str]:
     """Two incidents that ended, with a text each; the first one is part of the second."""
     stage = Stage(files=RULES)
