@@ -38,6 +38,8 @@ FEED_BACK: Final[Millis] = 30 * DAY
 FEED_AHEAD: Final[Millis] = 180 * DAY
 FEED_LONGEST: Final[Millis] = 370 * DAY
 """A shift that began earlier before the feed than this, or ends later after it, is left out of it."""
+GAPS_MAX: Final = 10
+"""How many gaps of one schedule are listed."""
 _END_OF_TIME: Final[Millis] = 7_258_118_400_000
 _WHEN: Final = "RFC 3339, or the wall clock of the schedule's zone: 2026-12-24T00:00"
 
@@ -61,14 +63,37 @@ class CalendarState(BaseModel):
     fault: str
 
 
+class Gap(BaseModel):
+    """From `start` to before `end` nobody is on call."""
+
+    start: Time
+    end: Time
+
+
+class OverrideShape(BaseModel):
+    """An override; one that nobody asked for at run time, but that oncall.yaml holds, has no `id` and no `by`."""
+
+    id: str
+    person: str
+    start: Time
+    end: Time
+    by: str
+
+
 class ScheduleNow(BaseModel):
-    """Who is on call in a schedule; `next` is the first shift that begins later, within five weeks."""
+    """Who is on call in a schedule; `next` is the first shift that begins later, within five weeks.
+
+    `gaps` are the first ten of the four weeks to come, none where the schedule says that they are meant (`partial`);
+    `overrides` those that have not ended, of the file and of run time.
+    """
 
     schedule: str
     time_zone: str
     on_call: list[ShiftShape]
     next: ShiftShape | None
     calendar: CalendarState | None
+    gaps: list[Gap]
+    overrides: list[OverrideShape]
 
 
 class OnCall(BaseModel):
@@ -76,16 +101,6 @@ class OnCall(BaseModel):
 
     at: Time
     schedules: list[ScheduleNow]
-
-
-class OverrideShape(BaseModel):
-    """An override that somebody asked for at run time."""
-
-    id: str
-    person: str
-    start: Time
-    end: Time
-    by: str
 
 
 class Calendar(BaseModel):
@@ -176,7 +191,13 @@ def _now(rulebook: Rulebook, rota: Rota, at: Millis) -> ScheduleNow:
         on_call=here,
         next=_shift(rulebook, schedule.name, later) if later is not None else None,
         calendar=_calendar_state(rota),
+        gaps=[Gap(start=time_of(start), end=time_of(end)) for start, end in _gaps(schedule, around, at)[:GAPS_MAX]],
+        overrides=[_override(one) for one in (*schedule.overrides, *rota.overrides) if one.end > at],
     )
+
+
+def _gaps(schedule: Schedule, around: list[Shift], at: Millis) -> list[schedules.Stretch]:
+    return [] if schedule.partial else schedules.gaps(around, at, at + RANGE)
 
 
 def _calendar_state(rota: Rota) -> CalendarState | None:
@@ -225,9 +246,14 @@ async def get_person(call: Call) -> BaseModel:
 
 async def add_override(call: Call) -> Answered:
     """Let somebody take a schedule for a time: whoever is paged then is found by it."""
+    return await take(call, call.request.match_info["schedule"])
+
+
+async def take(call: Call, name: str) -> Answered:
+    """Let whom the body says take the schedule of that name. Raises Problem."""
     body: OverrideBody = call.body
     rulebook = await _rulebook(call)
-    schedule = _schedule(rulebook, call.request.match_info["schedule"])
+    schedule = _schedule(rulebook, name)
     start = moment(body.start, schedule.time_zone) if body.start else call.office.desk.clock()
     end = moment(body.end, schedule.time_zone, ends=True)
     return await _ask(call, schedule=schedule.name, person=body.person, start=start, end=end)

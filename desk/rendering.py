@@ -105,6 +105,11 @@ def local_of(at: Millis, zone: str) -> str:
     return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone)).strftime("%a %H:%M:%S %Z")
 
 
+def wall_of(time: str, zone: str) -> str:
+    """Return a time in RFC 3339 as the clock of a zone shows it, with the date: `Thu 2026-01-01 09:00 CET`."""
+    return datetime.fromisoformat(time).astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M %Z")
+
+
 class Renderer:
     """Renders templates. One per application; templates are compiled once."""
 
@@ -124,6 +129,7 @@ class Renderer:
             "clock": clock_of,
             "duration": duration,
             "local": local_of,
+            "wall": wall_of,
         }
         self._env.globals |= {"link": link, "meanings": BUILT_IN, "stamp": stamp.hexdigest(), "data_loss": data_loss}
         self._env.globals["shadow"] = shadow

@@ -16,6 +16,7 @@ from desk import (
     admitting,
     answering,
     asking,
+    covering,
     declaring,
     people,
     phone,
@@ -59,6 +60,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     postmortems.add_views(app, house)
     silencing.add_views(app, house)
     subscribing.add_views(app, house)
+    covering.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))

@@ -19,6 +19,12 @@ FILES = {
 people:
   ada: {name: Ada, contact: ["terminal://"]}
   ben: {name: Ben, contact: ["terminal://"]}
+schedules:
+  primary:
+    time_zone: Asia/Kolkata
+    layers: [{name: weekly, users: [ada, ben], start: "2025-12-29T09:00", every: 1w, end: "2026-01-19T09:00"}]
+    overrides: [{user: ben, start: "2026-01-05T00:00", end: "2026-01-06T00:00"}]
+  ops-with-a-long-name-that-somebody-gave-it-once-upon-a-time: {time_zone: America/Argentina/ComodRivadavia}
 policies:
   default: {steps: [{notify: [ada], wait: 5m}]}
 last_resort: [ada]
