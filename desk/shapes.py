@@ -27,7 +27,7 @@ class Incident(BaseModel):
     `roles`: commander, communications or scribe → who. `links`, `merged` and `merged_into` are ids of other incidents;
     one that was merged is closed, and goes on as `merged_into`. `flapping` says how much one of its alerts flaps, ""
     where none does; `changed` is the change just before it that is nearest, `still_open` what was to be done after an
-    earlier incident like it, and was not when it opened.
+    earlier incident like it, and was not when it opened; `reopened` from where it came back last, and why.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Incident(BaseModel):
     flapping: str = ""
     changed: str = ""
     still_open: str = ""
+    reopened: str = ""
     next_update: Annotated[Time | None, Field(description="When the next status update was promised.")] = None
 
 

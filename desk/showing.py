@@ -65,6 +65,7 @@ def incident(one: model.Incident, external_url: str = "") -> shapes.Incident:
         flapping=one.flaps,
         changed=one.changed,
         still_open=one.still_open,
+        reopened=one.reopened,
         next_update=None if one.phase in model.ENDED else _time(one.next_update),
     )
 

@@ -278,7 +278,8 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
     incident.lead = incident.last_acker
     for timer in ("settle", "forget"):
         scene.draft.timer(f"{timer}:{incident.key}", None)
-    scene.line(incident, "reopened", f"back from {was}: {why}")
+    incident.reopened = f"back from {was}: {why}"
+    scene.line(incident, "reopened", incident.reopened)
     if was in ENDED:
         figures.goes_on(scene, incident.key)
     if incident.tallied:  # what its clauses wait for went on meanwhile

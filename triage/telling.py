@@ -42,6 +42,7 @@ def facts_of(incident: Incident, why: str) -> dict[str, str]:
         "changed": incident.changed,
         "next_update": promised(incident),
         "still_open": incident.still_open,
+        "reopened": incident.reopened,
     }
 
 

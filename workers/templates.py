@@ -29,7 +29,7 @@ ours, and postmortems.yaml words a ticket.
 """
 VALUES: Final = (
     "severity", "title", "service", "since", "why", "alerts", "firing", "labels", "runbook", "incident", "phase",
-    "acked_by", "text", "late", "changed", "flapping", "still_open",
+    "acked_by", "text", "late", "changed", "flapping", "still_open", "reopened",
     "kind", "person", "id", "repeat", "link", "acknowledge", "answer_url", "number", "promised",
 )  # fmt: skip
 """What a template can say. docs/channels.md has their meanings; all are texts, "" where there is nothing to say."""

@@ -221,6 +221,7 @@ def _rows(facts: Mapping[str, str], link: str, now: Millis) -> list[tuple[str, s
     return [
         ("Service", clean(facts.get("service", ""), LINE_MAX)),
         ("Since", time_of(facts.get("since", ""))),
+        ("Reopened", clean(facts.get("reopened", ""), LINE_MAX)),
         ("Alerts", _alerts(facts)),
         ("Flapping", clean(facts.get("flapping", ""), LINE_MAX)),
         ("Changed", clean(facts.get("changed", ""), LINE_MAX)),

@@ -189,6 +189,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     as a phrase which of them were open when it opened. `outlets` are the places that hear of it.
     `by_night`: person → the day on whose evening a night began (`2026-03-02`) → how many pages went to them in it.
     `wants_room` names the entry of rooms.yaml that a rule asks for, or `none`.
+    `reopened` says as a phrase from where it came back last, and why.
     `ringing` are the pages of calls that may ring just now; see `triage.ringing`.
     """
 
@@ -273,6 +274,7 @@ class Incident(msgspec.Struct, array_like=True, gc=False):
     wants_room: str = ""
     ringing: tuple[str, ...] = ()
     by_night: dict[str, dict[str, int]] = {}
+    reopened: str = ""
 
 
 class Group(msgspec.Struct, array_like=True, gc=False):

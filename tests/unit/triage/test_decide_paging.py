@@ -168,6 +168,7 @@ def test_fires_again_in_monitoring_reopens_and_pages_the_last_acknowledger_first
     stage.minutes(20)
     assert stage.fires().outcome is Outcome.REOPENED
     assert stage.paged == ["ana", "ben"]
+    assert [page.facts["reopened"] for page in stage.pages] == ["", "back from monitoring: Down fires again"]
     assert stage.incident.phase is Phase.TRIAGED
 
 

@@ -59,6 +59,7 @@ def told(found: dict[str, Any]) -> list[str]:
         ("alerts", f"{alerts['firing']} firing of {alerts['total']}"),
         ("service", found["service"]),
         ("changed", found.get("changed", "")),
+        ("reopened", found.get("reopened", "")),
         ("still open", found.get("still_open", "")),
         ("flapping", found.get("flapping", "")),
         ("policy", f"{found['policy']}, {found['pages']} page{'' if found['pages'] == 1 else 's'} so far"),
