@@ -27,6 +27,7 @@ from desk import (
     signing,
     silencing,
     subscribing,
+    summing,
     verbs,
 )
 from desk.api import Office, Route
@@ -61,6 +62,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     silencing.add_views(app, house)
     subscribing.add_views(app, house)
     covering.add_views(app, house)
+    summing.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))

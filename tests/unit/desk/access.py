@@ -90,6 +90,7 @@ VIEWS = {
     "GET /oncall": "read",
     "POST /oncall": "respond",
     "POST /oncall/{schedule}/overrides/{override}/end": "respond",
+    "GET /insights": "read",
     "GET /login": "open",
     "GET /status": "open",
     "GET /status.json": "open",
