@@ -17,9 +17,12 @@ from desk import guides, markdown, metrics
 from desk.api import Office
 from desk.people import Person
 from desk.postmortems import item_shape
+from desk.rendering import linked
+from desk.ruling import placed
 from triage import actions
 from triage.changes import words_of
 from triage.model import MINUTE, Incident, Millis, Role
+from triage.model.roles import Scope
 from triage.phases import MOVES
 from triage.public import Effects, address_of
 from triage.rulebook import Rulebook
@@ -151,7 +154,8 @@ async def _updates(look: Look) -> Mapping[str, Any]:
 
 
 async def _why(look: Look) -> Mapping[str, Any]:
-    return {"why": await reasons.why(look.client, look.one.key, look.office.rulebooks)}
+    found = await reasons.why(look.client, look.one.key, look.office.rulebooks)
+    return {"why": found, "placed": placed if look.person.may(Scope.RESPOND) else linked}
 
 
 SECTIONS: Final[tuple[tuple[str, Values], ...]] = (

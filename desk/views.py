@@ -23,6 +23,7 @@ from desk import (
     postmortems,
     problems,
     reading,
+    ruling,
     sections,
     signing,
     silencing,
@@ -63,6 +64,7 @@ def add_routes(app: web.Application, office: Office, routes: Iterable[Route]) ->
     subscribing.add_views(app, house)
     covering.add_views(app, house)
     summing.add_views(app, house)
+    ruling.add_views(app, house)
     app.router.add_get("/alerts", house.signed_in(house.alerts))
     app.router.add_get("/a/{token}", house.caught(house.link))
     app.router.add_post("/a/{token}", house.caught(house.answer))

@@ -65,7 +65,7 @@ def views_of(here: Town, scene: Scene) -> dict[str, str]:
             continue
         for id_, which in ((scene.now, "now"), (scene.over, "over")) if "{id}" in path else (("", ""),):
             name = re.sub(r"\W+", "-", path.replace("{id}", which)).strip("-") or "board"
-            found[name] = path.replace("{id}", id_)
+            found[name] = path.replace("{id}", id_).replace("{path}", "severity.yaml")
     return {
         **found,
         "update": f"/incidents/{scene.now}#updates",

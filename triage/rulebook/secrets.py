@@ -74,8 +74,12 @@ def tells(name: str) -> bool:
 
 def suspicious(url: str) -> bool:
     """Tell whether a part of the URL's path or host looks like a token, which many services put there."""
-    pieces = re.split(r"[/@:?&=]+", url.partition("://")[2])
-    return any(_RANDOM.match(piece) for piece in pieces)
+    return any(random(piece) for piece in re.split(r"[/@:?&=]+", url.partition("://")[2]))
+
+
+def random(word: str) -> bool:
+    """Tell whether a word looks drawn at random, as tokens are: long, of letters and digits."""
+    return bool(_RANDOM.match(word))
 
 
 def secret_fault(text: str) -> str:

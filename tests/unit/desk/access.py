@@ -91,6 +91,8 @@ VIEWS = {
     "POST /oncall": "respond",
     "POST /oncall/{schedule}/overrides/{override}/end": "respond",
     "GET /insights": "read",
+    "GET /rules": "read",
+    "GET /rules/{path}": "respond",
     "GET /login": "open",
     "GET /status": "open",
     "GET /status.json": "open",
