@@ -39,6 +39,7 @@ from triage import (
 )
 from triage.ahead import known_in
 from triage.firing import decide_event
+from triage.guarding import guarded
 from triage.memory import (
     ACTION,
     ALERT,
@@ -158,29 +159,29 @@ def decide(
         _decide_asked(scene, body)
     elif isinstance(body, Result):
         ledger.count_delivery(scene, body)
-        _guarded(scene, "result", lambda inner: deliveries.report(inner, body))
+        guarded(scene, "result", lambda inner: deliveries.report(inner, body))
     elif isinstance(body, RulesLoaded):
         reloads.reload(scene, body)
     elif isinstance(body, CalendarRead):
-        _guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
+        guarded(scene, f"the calendar of {body.schedule}", lambda inner: importing.take(inner, body))
     elif isinstance(body, ChangesTold):
-        _guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
+        guarded(scene, f"what changed, by {body.source}", lambda inner: changes.take(inner, body))
     elif isinstance(body, Acted):
-        _guarded(scene, "a run", lambda inner: actions.report(inner, body))
+        guarded(scene, "a run", lambda inner: actions.report(inner, body))
     elif isinstance(body, Verified):
-        _guarded(scene, "a verification", lambda inner: incidents.verified(inner, body))
+        guarded(scene, "a verification", lambda inner: incidents.verified(inner, body))
     elif isinstance(body, Measured):
-        _guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
+        guarded(scene, "metrics that were read", lambda inner: metrics.take(inner, body))
     elif isinstance(body, DeadLetter):
         _dead_letter(scene, body)
     if rings := ringing.behind(draft.changes):
-        _guarded(scene, "calls that ring", lambda inner: ringing.follow(inner, rings))
+        guarded(scene, "calls that ring", lambda inner: ringing.follow(inner, rings))
     if changed := threads.behind(draft.changes):
-        _guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
+        guarded(scene, "what sent messages show", lambda inner: threads.follow(inner, changed))
     if roomed := rooms.behind(draft.changes, rulebook):
         said_in = body.data.get("place", "") if isinstance(body, Command) else ""
         lines = tuple(draft.changes.lines)
-        _guarded(scene, "an incident's room", lambda inner: rooms.follow(inner, roomed, lines, said_in))
+        guarded(scene, "an incident's room", lambda inner: rooms.follow(inner, roomed, lines, said_in))
     scene.edit_meta().now = scene.now
     scene.edit_meta().version = VERSION
     return draft.changes
@@ -358,7 +359,7 @@ def _decide_events(scene: Scene, body: Events) -> None:
 
 def _note_heard(scene: Scene, source: str) -> None:
     if f"source/{source}" in scene.rulebook.cadences:
-        _guarded(scene, f"that {source} speaks", lambda inner: heartbeats.heard(inner, source))
+        guarded(scene, f"that {source} speaks", lambda inner: heartbeats.heard(inner, source))
 
 
 def _decided(scene: Scene, source: str, event: Event, index: int) -> Decision:
@@ -368,7 +369,7 @@ def _decided(scene: Scene, source: str, event: Event, index: int) -> Decision:
 
 def _guarded_event(scene: Scene, source: str, event: Event, index: int) -> Decision:
     made: list[Decision] = []
-    fault = _guarded(scene, event.title, lambda inner: made.append(_decided(inner, source, event, index)))
+    fault = guarded(scene, event.title, lambda inner: made.append(_decided(inner, source, event, index)))
     if fault:
         return Decision(Outcome.DEAD_LETTER, Reason.DECIDE_ERROR, Severity.P4, event.fingerprint, detail=fault)
     return made[0]
@@ -376,7 +377,7 @@ def _guarded_event(scene: Scene, source: str, event: Event, index: int) -> Decis
 
 def _guarded_answer(scene: Scene, what: str, obey: Callable[[Scene], Answer]) -> Answer:
     answers: list[Answer] = []
-    fault = _guarded(scene, what, lambda inner: answers.append(obey(inner)))
+    fault = guarded(scene, what, lambda inner: answers.append(obey(inner)))
     return Answer(overrides.REFUSED, fault) if fault else answers[0]
 
 
@@ -387,29 +388,12 @@ def _decide_tick(scene: Scene, due: Sequence[str], oldest: Millis | None) -> Non
     heartbeats.check_rules(scene, due)
     for name in due:
         scene.draft.timer(name, None)
-        if _guarded(scene, f"timer {name}", partial(timers.fire, name=name)):
+        if guarded(scene, f"timer {name}", partial(timers.fire, name=name)):
             # It may be the only thing that would still page somebody: a version that can decide it will find it.
             scene.draft.timer(name, scene.now + AGAIN_AFTER)
     if scene.old and len(due) < turns.LIMIT:
         scene.old = False
         woken.send(scene)
-
-
-def _guarded(scene: Scene, what: str, step: Callable[[Scene], None]) -> str:
-    """Run one step on a draft of its own, taken over only if it succeeds. Return "" or what went wrong."""
-    inner = Scene(Draft(scene.draft), scene.rulebook, scene.entry, scene.now, scene.old)
-    try:
-        step(inner)
-    except Missing:
-        raise
-    except Exception as fault:  # noqa: BLE001  a fault in one step must not stop the line; it is told, and kept
-        text = f"{type(fault).__name__}: {fault}"
-        telling.tell_operator(
-            scene, f"decide-error:{type(fault).__name__}", f"Could not decide {what[:80]}", text[:500]
-        )
-        return text[:500]
-    scene.draft.changes.absorb(inner.draft.changes)
-    return ""
 
 
 def _dead_letter(scene: Scene, body: DeadLetter) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from triage import incidents, metrics, paging, responding
 from triage.commanding import IMPACT_MAX
+from triage.guarding import inform
 from triage.memory import GROUP
 from triage.model import (
     ENDED,
@@ -90,7 +91,8 @@ def _begin(scene: Scene, incident: Incident, asked: Declared, verdict: Verdict) 
     reported = f", from report {asked.report}" if asked.report else ""
     how = f"{incident.severity} declared by {asked.by} (by {asked.via}){reported}{said}"
     incidents.begin(scene, incident, verdict, how, by=asked.by)
-    metrics.begin(scene, incident, "", {"service": asked.service} if asked.service else {}, verdict)
+    labels = {"service": asked.service} if asked.service else {}
+    inform(scene, incident, "metrics", lambda inner, one: metrics.begin(inner, one, "", labels, verdict))
     if asked.take:
         responding.take(scene, incident, Command(Verb.ACKNOWLEDGE, incident.key, asked.by, asked.via))
     elif paging.pages_people(incident.severity):

@@ -22,6 +22,7 @@ from triage import (
     telling,
     verifying,
 )
+from triage.guarding import inform
 from triage.memory import ACTION, CHECKLIST, DETAILS, GROUP, INCIDENT, STORM, TALLY, UPDATES
 from triage.model import (
     ENDED,
@@ -145,7 +146,7 @@ def _open(scene: Scene, event: Event, alert: Alert, verdict: Verdict, opened_by:
     by_rule = f"by rule “{verdict.rule}”" if verdict.rule else f"from “{event.raw_severity or 'no severity'}”"
     begin(scene, incident, verdict, f"{verdict.severity} {by_rule}: {event.title}")
     link = event.url if event.kind is not Kind.REPORT else ""  # anybody may send a report, and no query with it
-    metrics.begin(scene, incident, link, event.labels, verdict)
+    inform(scene, incident, "metrics", lambda inner, one: metrics.begin(inner, one, link, event.labels, verdict))
     pausing.joined(scene, incident, event.fingerprint)
 
 
@@ -165,8 +166,8 @@ def begin(scene: Scene, incident: Incident, verdict: Verdict, how: str, by: str 
             f"Unknown escalation policy “{verdict.unknown_policy}”",
             f"A rule names it for {incident.title}; “{verdict.policy}” is used. Mend severity.yaml or oncall.yaml.",
         )
-    changes.onset(scene, incident)
-    recalling.onset(scene, incident)
+    inform(scene, incident, "what changed before the beginning", changes.onset)
+    inform(scene, incident, "what is still to be done from before the beginning", recalling.onset)
     paging.begin(scene, incident, verdict.wait)
     quiet.incident_changed(scene, incident)
 
@@ -235,9 +236,9 @@ def raise_to(scene: Scene, incident: Incident, severity: Severity, why: str, wai
     incident.severity = severity
     incident.changed_at = scene.now
     scene.line(incident, "raised", f"{before} → {severity}: {why}", by=by)
-    changes.trouble(scene, incident)
-    promise.tighten(scene, incident, before)
-    metrics.raised(scene, incident)
+    inform(scene, incident, "which version had trouble", changes.trouble)
+    inform(scene, incident, "when an update is due", lambda inner, one: promise.tighten(inner, one, before))
+    inform(scene, incident, "metrics", metrics.raised)
     if incident.phase is not Phase.MONITORING and incident.phase not in ENDED:
         paging.raised(scene, incident, before, wait)
         quiet.incident_changed(scene, incident)
@@ -284,8 +285,8 @@ def reopen(scene: Scene, incident: Incident, why: str, wait: Millis) -> None:
         figures.goes_on(scene, incident.key)
     if incident.tallied:  # what its clauses wait for went on meanwhile
         scene.draft.timer(f"after:{incident.key}", scene.now)
-    publishing.opened_again(scene, incident)
-    metrics.moved(scene, incident)
+    inform(scene, incident, "what the public is shown", publishing.opened_again)
+    inform(scene, incident, "metrics", metrics.moved)
     verifying.end(scene, incident.key)
     paging.begin(scene, incident, wait)
     quiet.incident_changed(scene, incident)
