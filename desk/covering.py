@@ -75,6 +75,7 @@ async def _page(
         found=found,
         horizon=time_of(oncall.moment(found.at, "UTC") + oncall.RANGE),
         tz=sections.zone_of(rulebook, person) or "UTC",
+        gaps_max=oncall.GAPS_MAX,
         fields={**_EMPTY, **itself, **taken, **fields},
         fault=fault,
         done=request.query.get("done", ""),

@@ -9,6 +9,8 @@ from aiohttp import web
 from desk import insights, reading
 from desk.api import Call
 from desk.people import Person
+from triage.model.roles import Scope
+from triage.store import standing
 
 if TYPE_CHECKING:
     from desk.views import Views
@@ -25,6 +27,7 @@ def add_views(app: web.Application, house: Views) -> None:
         asked = {name: request.query[name] for name in ("days",) if name in request.query}
         wanted = reading.shaped(insights.InsightsQuery, asked)
         found = await insights.get_insights(Call(house.office, request, person, wanted, None))
+        rulebook = house.office.rulebooks.of(await standing.rules(house.office.desk.client))
         return house.renderer.answer(
             "insights.html",
             person=person,
@@ -33,6 +36,7 @@ def add_views(app: web.Application, house: Views) -> None:
             days=wanted.days,
             choices=sorted({*DAYS, wanted.days}),
             by=BY,
+            places={rule.name: f"{rule.path}:{rule.line}" for rule in rulebook.rules if person.may(Scope.RESPOND)},
         )
 
     app.router.add_get("/insights", house.signed_in(show))

@@ -106,3 +106,14 @@ async def test_a_viewer_sees_it_and_takes_nothing_over(redis_url: str) -> None:
         for path in ("/oncall", "/oncall/primary/overrides/x/end"):
             answer, _ = await here.post(path, fields)
             assert answer.status == 403
+
+
+async def test_of_many_gaps_the_first_are_shown_and_the_others_are_behind_a_word(redis_url: str) -> None:
+    hours = 'every: 1d, restrict: [{times: [{start_time: "09:00", end_time: "17:00"}]}]'
+    async with town(redis_url) as here:
+        await here.load({**RULES, "oncall.yaml": ONCALL.replace("every: 1d", hours, 1)})
+        await here.sign_in()
+        _, text = await here.view("/oncall")
+        shown, _, rest = card(text, "primary").partition('<details id="gaps-primary">')
+        assert (shown.count("<li>from"), rest.partition("</details>")[0].count("<li>from")) == (3, 7)
+        assert "tocsin oncall check" in rest

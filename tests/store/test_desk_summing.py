@@ -25,6 +25,9 @@ async def test_the_figures_of_the_api_stand_in_tables_and_hostile_names_as_text(
         assert '<span class="text">payments</span></th><td>1</td><td>4 min</td><td>–</td><td>2 h 9 min</td>' in text
         assert '<span class="badge P1">P1</span></th><td>1</td>' in text and ">2026-W01<" in text
         assert HOSTILE not in text and "&lt;img src=x" in text.partition("noisiest rules")[2]
+        assert 'href="/rules/severity.yaml%3A7"' in text, "where the rule stands"
+        answer, _ = await here.view("/rules/severity.yaml%3A7")
+        assert answer.headers["Location"] == "/rules/severity.yaml#L7"
         assert '<option value="90" selected>' in text
         here.clock.now += 2 * DAY
         _, text = await here.view("/insights?days=1")
