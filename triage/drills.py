@@ -27,7 +27,7 @@ from triage.model import (
     key_of,
     short,
 )
-from triage.responding import MISTAPS_MAX
+from triage.responding import ADMIN, MISTAPS_MAX
 from triage.retries import next_attempt
 from triage.rulebook import Rulebook
 from triage.rulebook.cron import next_after
@@ -46,8 +46,6 @@ PEOPLE_MAX: Final = 50
 FAULTS_MAX: Final = 20
 LATE_MAX: Final[Millis] = HOUR
 """A planned drill that comes later than this, since Tocsin was away, waits for its next turn."""
-ADMIN: Final = "admin"
-"""By whom a drill is acknowledged too: the operators' own token, which is shown then."""
 TEXT: Final = "This is a drill. Nothing is broken, and there is nothing to do but to acknowledge."
 
 

@@ -97,7 +97,12 @@ def _mitigating(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 
 def works(scene: Scene, incident: Incident, command: Command, why: str) -> None:
-    """Somebody does something against it: if nobody has begun to yet, it is being mitigated from now on."""
+    """Somebody does something against it: if nobody has begun to yet, it is being mitigated from now on.
+
+    A program that runs an action by a token of its own does not have the incident: that would end its paging.
+    """
+    if not incident.acked_by and not responding.is_somebody(scene, command.by):
+        return
     if (incident.phase, Phase.MITIGATING) in MOVES and incident.phase in (Phase.DETECTED, Phase.TRIAGED):
         _mitigating(scene, incident, msgspec.structs.replace(command, text=why))
 

@@ -15,6 +15,8 @@ from triage.scene import Scene
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
+ADMIN: Final = "admin"
+"""Who acts by the operators' own token."""
 TEXT_MAX: Final = 4_000
 SNOOZE_MIN: Final[Millis] = MINUTE
 SNOOZE_MAX: Final[Millis] = 7 * DAY
@@ -185,6 +187,11 @@ def page(scene: Scene, incident: Incident, command: Command) -> Answer:
     responds(incident, name)
     paging.page_asked(scene, incident, name, f"{command.by} asks you to join")
     return Answer(DONE, f"{name} is paged")
+
+
+def is_somebody(scene: Scene, name: str) -> bool:
+    """Tell whether a person acts under this name: one of oncall.yaml, or the operators' own token; and no program."""
+    return name == ADMIN or name in scene.rulebook.people
 
 
 def stranger(scene: Scene, name: str) -> str:

@@ -271,6 +271,19 @@ def test_whoever_runs_one_has_it_and_mitigates_it() -> None:
     assert made.incident.phase.value == "monitoring", "what is over is not begun anew"
 
 
+def test_a_program_that_runs_one_keeps_nobody_asleep() -> None:
+    made = stage()
+    assert ask(made, "restart", by="deploy-bot").ending == "done"
+    assert (made.incident.phase, made.incident.acked_by) == (Phase.DETECTED, "")
+    made.minutes(6)
+    assert made.paged == ["ana", "ben"], "paging goes on"
+    made.command(Verb.ACKNOWLEDGE, made.incident.key, "ben")
+    says(made, ActStep.STARTED)
+    says(made, ActStep.ENDED, ok=True)
+    assert ask(made, "restart", by="deploy-bot").ending == "done"
+    assert (made.incident.phase, made.incident.acked_by) == (Phase.MITIGATING, "ben")
+
+
 def deployed(made: Stage, version: str) -> None:
     made.append(ChangesTold("ci", [Change("shop", "deploy", "", version, made.now)]))
 
