@@ -344,7 +344,7 @@ async def _of_alert(client: queries.Client, rulebook: Rulebook, ref: str) -> Why
         Fact("source", alert.source),
         Fact("first seen", _time(alert.first_at)),
         Fact("last seen", _time(alert.seen_at)),
-        Fact("deduplicated", f"{alert.count} events in {alert.episodes} episodes are this one alert"),
+        Fact("deduplicated", f"{_many(alert.count, 'event')} in {_many(alert.episodes, 'episode')}, one alert"),
         Fact("incident", short(alert.incident) or "none"),
         *([Fact("held back by", alert.quiet)] if alert.quiet else []),
         *_flapping(alert.flap),
@@ -364,6 +364,10 @@ def _flapping(flap: Flap | None) -> list[Fact]:
     text = f"since {_time(flap.since)}; it counts as firing until it has not changed for {rest}. Its sender says {says}"
     withheld = f"{flap.withheld} changes, the last at {_time(flap.times[-1])}"
     return [Fact("flapping", text), Fact("withheld", withheld)]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _by_rule(details: Details | None) -> str:
@@ -391,7 +395,7 @@ def _standing(incident: Incident) -> list[Fact]:
         Fact("group key", incident.group),
         Fact("alerts", f"{incident.firing} firing of {incident.alerts}"),
         Fact("policy", incident.policy),
-        Fact("pages", f"{incident.pages} in {incident.episode} episodes"),
+        Fact("pages", f"{incident.pages}{f', paging began {incident.episode} times' if incident.episode > 1 else ''}"),
         Fact("has it", incident.acked_by or "nobody"),
         *([Fact("paging pauses", incident.paused)] if incident.paused else []),
     ]
