@@ -30,6 +30,7 @@ from triage import (
     ringing,
     telling,
     verifying,
+    woken,
 )
 from triage.memory import EFFECT, GROUP, TALLY
 from triage.model import ENDED, Answer, Command, Effect, Group, Incident, Millis, Phase, Severity, short
@@ -54,7 +55,7 @@ TIMERS: Final = (
 """Kinds of timers that end with a merged incident."""
 _ESCALATION: Final = (
     "policy", "wait", "page_at", "round", "step", "paged", "lead", "lead_why", "plan", "rounds", "raised_at", "late",
-    "spared", "acked_by", "acked_at", "last_acker", "snoozed_until", "paused", "reached", "storm",
+    "spared", "acked_by", "acked_at", "last_acker", "snoozed_until", "paused", "reached", "storm", "joined", "doubted",
 )  # fmt: skip
 """The fields that say who is paged next, and who has it."""
 _ORDER: Final = (Phase.DETECTED, Phase.TRIAGED, Phase.MITIGATING)
@@ -108,6 +109,7 @@ def merge(scene: Scene, incident: Incident, command: Command) -> Answer:
 
 
 def _one_escalation(scene: Scene, gone: Incident, into: Incident) -> None:
+    sure = any(not one.doubted and one.phase is not Phase.MONITORING for one in (gone, into))
     if into.phase is Phase.MONITORING and gone.phase is not Phase.MONITORING:
         incidents.reopen(scene, into, f"{short(gone.key)} is part of it, and is not over", 0)
     had = gone.severity == into.severity and bool(gone.acked_by) and not into.acked_by
@@ -117,6 +119,8 @@ def _one_escalation(scene: Scene, gone: Incident, into: Incident) -> None:
         into.pending += _still_wanted(scene, gone, into, into)
     if into.acked_by:
         paging.cancel_pending(scene, into, keep_asked=True)
+    if sure:  # old memory may be in doubt of one of both, but not of what the other is
+        woken.heard(scene, into.key, f"memory was old, but one of {short(gone.key)} and this surely fires: so it pages")
     if into.paused:  # not all that fires now may be silenced
         scene.draft.timer(f"quiet:{into.key}", scene.now)
 
@@ -142,6 +146,7 @@ def _its_goes_on(scene: Scene, gone: Incident, into: Incident) -> None:
 
 def _set_timers(scene: Scene, into: Incident) -> None:
     due: dict[str, Millis | None] = {"page": into.page_at, "snooze": into.snoozed_until}
+    due["joined"] = scene.now + telling.JOINED_WAIT if into.joined else None
     for kind, at in due.items():
         if at is not None:
             scene.draft.timer(f"{kind}:{into.key}", at)
@@ -188,6 +193,7 @@ def _add_up(scene: Scene, gone: Incident, into: Incident) -> None:
     into.links = tuple(one for one in _union(into.links, gone.links, len(into.links + gone.links)) if one != into.key)
     into.answered = _union(into.answered, gone.answered, responding.PAGES_MAX)
     into.mistaps = {**gone.mistaps, **into.mistaps}
+    into.changed = into.changed or gone.changed
     into.impact, into.eta = into.impact or gone.impact, gone.eta if into.eta is None else into.eta
     into.runbook, into.service = into.runbook or gone.runbook, into.service or gone.service
     into.taken_at = _first(into.taken_at, gone.taken_at)

@@ -54,8 +54,11 @@ def _tell(scene: Scene, name: str, incidents: list[Incident], more: int, hours: 
             scene.line(scene.draft.edit_incident(one.key), "digest", f"told to {name} in one digest", minor=True)
 
 
-def heard(scene: Scene, key: str) -> None:
-    """A sender says that an incident fires: if old memory was in doubt of it, it pages from step 1."""
+def heard(scene: Scene, key: str, how: str = "") -> None:
+    """A sender says that an incident fires: if old memory was in doubt of it, it pages from step 1.
+
+    `how` says how else one knows.
+    """
     known = scene.draft.incident(key) if key else None
     if known is None or not known.doubted:
         return
@@ -63,7 +66,7 @@ def heard(scene: Scene, key: str) -> None:
     incident.doubted = False
     if incident.phase in ENDED or incident.phase is Phase.MONITORING:
         return
-    scene.line(incident, "confirmed", f"a sender says again that {short(key)} fires")
+    scene.line(incident, "confirmed", how or f"a sender says again that {short(key)} fires")
     after = scene.rulebook.defaults.remind_after.get(incident.severity.name)
     if not incident.acked_by:
         paging.begin(scene, incident)

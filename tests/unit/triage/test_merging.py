@@ -217,3 +217,48 @@ def test_whatever_becomes_of_a_page_in_flight_no_page_is_sent_twice_and_somebody
     stage.minutes(30)
     assert (incident(stage, into).acked_by, len(stage.paged)) == ("ben", count)
     assert incident(stage, into).pending == ()
+
+
+@pytest.mark.parametrize(("old", "new"), [("outage", "critical"), ("critical", "critical"), ("critical", "outage")])
+@pytest.mark.parametrize("old_goes_on", [True, False])
+def test_what_old_memory_is_in_doubt_of_pages_once_it_is_one_with_what_surely_fires(
+    old: str, new: str, old_goes_on: bool
+) -> None:
+    stage = Stage()
+    stage.fires(service="shop", severity=old)
+    stage.now += 24 * HOUR
+    stage.settle()
+    stage.fires(service="search", severity=new)
+    shop, search = (one.key for one in stage.incidents)
+    assert incident(stage, shop).doubted
+    gone, into = (search, shop) if old_goes_on else (shop, search)
+    merge(stage, gone, into)
+    assert not incident(stage, into).doubted
+    before = len(stage.paged)
+    stage.minutes(6)
+    assert "ben" in stage.paged[before:], "it escalates, though no sender says again that the old one fires"
+
+
+@pytest.mark.parametrize("old_goes_on", [True, False])
+def test_two_that_old_memory_is_in_doubt_of_page_when_a_sender_says_so(old_goes_on: bool) -> None:
+    stage, shop, search = two("outage", "critical")
+    stage.now += 24 * HOUR
+    stage.settle()
+    gone, into = (search, shop) if old_goes_on else (shop, search)
+    merge(stage, gone, into)
+    assert (incident(stage, into).doubted, stage.paged) == (True, ["ana", "ana"])
+    stage.fires(service="shop", severity="outage")
+    assert (incident(stage, into).doubted, stage.paged) == (False, ["ana", "ana", "ana"])
+
+
+def test_who_has_it_then_hears_of_alerts_that_join() -> None:
+    """Alerts had joined a moment before: that they were to be told must not keep later ones from being told."""
+    stage, shop, search = two("critical", "outage")
+    ask(stage, Verb.ACKNOWLEDGE, shop, "ana")
+    ask(stage, Verb.ACKNOWLEDGE, search, "ben")
+    stage.fires("Slow", service="shop")
+    merge(stage, search, shop)
+    stage.minutes(2)
+    stage.fires("Slow", service="search")
+    stage.minutes(2)
+    assert [person for person, title in stage.told if "more alert" in title] == ["ben"]
