@@ -364,14 +364,19 @@ def replayed(entries: Iterable[Entry]) -> DictMemory:
 
 
 def encoded(memory: DictMemory) -> dict[tuple[str, str], bytes]:
-    """Return what is remembered, as bytes by key: sorted nowhere, so that the order of what is written counts too."""
+    """Return what is remembered, as bytes by key: within a value nothing is sorted, so that its order counts too."""
     return {key: msgspec.msgpack.encode(value) for key, value in sorted(memory.values.items())}
 
 
 def digest_of(seed: int) -> str:
-    """Play the history of that seed; return a sum of all that is remembered of it, timers and timelines too."""
+    """Play the history of that seed; return a sum of all that was sent, and of all that is remembered of it then."""
     history = History(seed)
     history.play()
     memory = history.memory
-    kept = (list(encoded(memory).items()), sorted(memory.timers.items()), sorted(memory.lines.items()))
+    kept = (
+        list(encoded(memory).items()),
+        sorted(memory.timers.items()),
+        sorted(memory.lines.items()),
+        history.delivered,
+    )
     return hashlib.sha256(msgspec.msgpack.encode(kept)).hexdigest()
