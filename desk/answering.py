@@ -16,7 +16,7 @@ from desk import admitting, commands, people, reading
 from desk.context import Desk
 from desk.people import Person
 from desk.problems import Problem
-from desk.rendering import Renderer
+from desk.rendering import Renderer, lead_to
 from triage import links
 from triage.links import Link
 from triage.model import ENDED, Incident, Verb
@@ -60,7 +60,7 @@ async def answer(desk: Desk, renderer: Renderer, request: web.Request) -> web.Re
         return _view(desk, renderer, link, outcome.incident, 409, outcome.text)
     if outcome.ending == "pending":
         return _view(desk, renderer, link, outcome.incident, 202, commands.PENDING_TEXT)
-    return web.Response(status=303, headers={"Location": request.path, "Cache-Control": "no-store"})
+    return lead_to(request.path)
 
 
 async def tap(desk: Desk, request: web.Request) -> web.Response:

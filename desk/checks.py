@@ -18,13 +18,6 @@ from triage.store import standing
 from triage.store.checks import Standing
 
 
-class ChecksQuery(asking.Query):
-    """Which checks."""
-
-    limit: asking.Limit = 50
-    after: asking.After = None
-
-
 class CheckOutcome(BaseModel):
     """A check. `state`: `passes`, `failing` (not often enough yet to be an alert), `fails`, or `new` (not looked yet).
 
@@ -94,4 +87,4 @@ def _time(at: Millis | None) -> str | None:
     return None if at is None else time_of(at)
 
 
-ROUTES: Final = (Route("GET", "/checks", "Own checks", list_checks, CheckPage, ChecksQuery),)
+ROUTES: Final = (Route("GET", "/checks", "Own checks", list_checks, CheckPage, asking.PageQuery),)

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from desk import oncall, reading, sections
 from desk.api import Answered, Call
-from desk.people import CSRF_FIELD, Person
+from desk.people import Person
 from desk.problems import Problem
+from desk.rendering import lead_to
 from desk.showing import time_of
 from triage.model.roles import Scope
 from triage.store import standing
@@ -29,7 +30,7 @@ def add_views(app: web.Application, house: Views) -> None:
         return await _page(house, request, person, {})
 
     async def take(request: web.Request, person: Person) -> web.Response:
-        fields = {name: value for name, value in request[reading.FORM].items() if name != CSRF_FIELD}
+        fields = reading.fields(request)
         try:
             asked = {name: value for name, value in fields.items() if name != "schedule"}
             body = reading.shaped(oncall.OverrideBody, asked)
@@ -56,7 +57,7 @@ def add_views(app: web.Application, house: Views) -> None:
 
 def _done(what: str, answered: Answered) -> web.Response:
     done = "pending" if answered.status == 202 else what
-    return web.Response(status=303, headers={"Location": f"/oncall?done={done}", "Cache-Control": "no-store"})
+    return lead_to(f"/oncall?done={done}")
 
 
 async def _page(

@@ -12,8 +12,9 @@ from desk import commands, reading, shapes, showing
 from desk.api import BASE, Answered, Call, Office, Route
 from desk.asking import Text
 from desk.commands import TEXT_MAX
-from desk.people import CSRF_FIELD, Person
+from desk.people import Person
 from desk.problems import Problem
+from desk.rendering import lead_to
 from triage.commanding import IMPACT_MAX
 from triage.declaring import ASKS, TITLE_MAX
 from triage.model import Declared, Event, Kind, Severity, short
@@ -124,14 +125,14 @@ def add_views(app: web.Application, house: Views) -> None:
         return await _form(house, person, fields)
 
     async def take(request: web.Request, person: Person) -> web.Response:
-        fields = {name: value for name, value in request[reading.FORM].items() if name != CSRF_FIELD}
+        fields = reading.fields(request)
         heard = await declare(house.office, person, reading.shaped(DeclareBody, fields))
         answer = heard.answer
         if answer is not None and answer.ending in (ASKS, REFUSED):
             asks = short(answer.incident) if answer.ending == ASKS else ""
             return await _form(house, person, fields, 409, answer.text, asks)
         goal = f"/incidents/{short(answer.incident)}" if answer is not None else f"/?declared={heard.entry}"
-        return web.Response(status=303, headers={"Location": goal, "Cache-Control": "no-store"})
+        return lead_to(goal)
 
     app.router.add_get("/declare", house.signed_in(show))
     app.router.add_post("/declare", house.signed_in(take))

@@ -39,12 +39,10 @@ class DrillBody(BaseModel):
         return text
 
 
-class DrillsQuery(asking.Query):
+class DrillsQuery(asking.PageQuery):
     """Which drills."""
 
     entry: Annotated[str, Field(max_length=64, description="Only those that this entry of the journal asked for.")] = ""
-    limit: asking.Limit = 50
-    after: asking.After = None
 
 
 class DrillShape(BaseModel):
@@ -85,13 +83,6 @@ class DrillDone(BaseModel):
     ending: str
     text: str
     entry: str
-
-
-class ShadowQuery(asking.Query):
-    """Which messages."""
-
-    limit: asking.Limit = 50
-    after: asking.After = None
 
 
 class ShadowedShape(BaseModel):
@@ -141,7 +132,7 @@ async def list_drills(call: Call) -> BaseModel:
 
 async def list_shadowed(call: Call) -> BaseModel:
     """Return whom Tocsin would have told."""
-    query: ShadowQuery = call.query
+    query: asking.PageQuery = call.query
     known = await standing.shadowed(call.client)
     start = int(query.after) if query.after is not None and query.after.isdigit() else 0
     items = [
@@ -192,5 +183,5 @@ def _seconds(start: Millis, end: Millis | None) -> float | None:
 ROUTES: Final = (
     Route("GET", "/drills", "Drills, newest first", list_drills, DrillPage, DrillsQuery),
     Route("POST", "/drills", "Page somebody for a test", start_drill, DrillDone, body=DrillBody, statuses=_ENDING),
-    Route("GET", "/shadow", "Whom Tocsin would have told", list_shadowed, ShadowPage, ShadowQuery),
+    Route("GET", "/shadow", "Whom Tocsin would have told", list_shadowed, ShadowPage, asking.PageQuery),
 )

@@ -57,6 +57,11 @@ async def pairs(request: web.Request, fields_max: int = FIELDS_MAX, most: int = 
     return [(clean_text(name), clean_text(value)) for name, value in found]
 
 
+def fields(request: web.Request) -> dict[str, str]:
+    """Return what the form says that came with this request."""
+    return {name: value for name, value in request[FORM].items() if name != CSRF_FIELD}
+
+
 def shaped(shape: type[_Shape], fields: Mapping[str, str]) -> _Shape:
     """Return the body that a form filled. Raises Problem 400 naming fields.
 

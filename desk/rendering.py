@@ -37,6 +37,11 @@ _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; cha
 _UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
+def lead_to(location: str) -> web.Response:
+    """Answer a form by leading to a view, so that loading that again sends nothing again."""
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
 def static_files() -> dict[str, bytes]:
     """Return the desk's own style, script and icon by name."""
     folder = resources.files("desk") / "static"

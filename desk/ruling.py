@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from desk.masking import masked
 from desk.people import Person
 from desk.problems import not_found
-from desk.rendering import linked
+from desk.rendering import lead_to, linked
 from triage.model import Rules
 from triage.model.roles import Scope
 from triage.rulebook.problems import closest
@@ -66,8 +66,7 @@ def add_views(app: web.Application, house: Views) -> None:
 def _moved(path: str, line: int) -> web.Response:
     """Lead from `severity.yaml:111` to that line, on its page."""
     begin = (line - 1) // LINES * LINES + 1
-    location = f"/rules/{quote(path)}{f'?from={begin}' if begin > 1 else ''}#L{line}"
-    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+    return lead_to(f"/rules/{quote(path)}{f'?from={begin}' if begin > 1 else ''}#L{line}")
 
 
 def _shown(request: web.Request, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aiohttp import web
 from desk import admitting, people, reading
 from desk.api import Office
 from desk.people import Person
-from desk.rendering import Renderer
+from desk.rendering import Renderer, lead_to
 from triage.store import sessions
 
 COOKIE_MAX_S: Final = 7 * 24 * 3600
@@ -42,7 +42,7 @@ async def sign_in(office: Office, renderer: Renderer, request: web.Request) -> w
         await sessions.end(desk.client, before)
     await admitting.note(desk, request, who, "sign_in", 303)
     cookie, _ = await sessions.begin(desk.client, name, desk.settings.tokens[name], desk.clock())
-    response = web.Response(status=303, headers={"Location": goal, "Cache-Control": "no-store"})
+    response = lead_to(goal)
     response.set_cookie(
         people.cookie_name(desk.settings),
         cookie,
@@ -59,6 +59,6 @@ async def sign_out(office: Office, person: people.Person) -> web.Response:
     """End the session."""
     settings = office.desk.settings
     await sessions.end(office.desk.client, person.cookie)
-    response = web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
+    response = lead_to("/login")
     response.del_cookie(people.cookie_name(settings), path="/", secure=settings.secure, httponly=True, samesite="Lax")
     return response

@@ -10,8 +10,9 @@ from aiohttp import web
 
 from desk import reading, silences
 from desk.api import Call
-from desk.people import CSRF_FIELD, Person
+from desk.people import Person
 from desk.problems import Problem
+from desk.rendering import lead_to
 from triage.store import queries
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def add_views(app: web.Application, house: Views) -> None:
         return await _page(house, request, person, {"matchers": await _about(house, request)})
 
     async def put(request: web.Request, person: Person) -> web.Response:
-        fields = {name: value for name, value in request[reading.FORM].items() if name != CSRF_FIELD}
+        fields = reading.fields(request)
         try:
             body = reading.shaped(silences.SilenceBody, _body_of(fields))
             call = Call(house.office, request, person, None, body)
@@ -46,11 +47,11 @@ def add_views(app: web.Application, house: Views) -> None:
             if problem.status not in (400, 409):
                 raise
             return await _page(house, request, person, fields, status=problem.status, fault=problem.shape.detail)
-        return web.Response(status=303, headers={"Location": "/silences?done=put", "Cache-Control": "no-store"})
+        return lead_to("/silences?done=put")
 
     async def end(request: web.Request, person: Person) -> web.Response:
         await silences.expire_silence(Call(house.office, request, person, None, None))
-        return web.Response(status=303, headers={"Location": "/silences?done=end", "Cache-Control": "no-store"})
+        return lead_to("/silences?done=end")
 
     app.router.add_get("/silences", house.signed_in(show))
     app.router.add_post("/silences", house.signed_in(put))

@@ -8,8 +8,10 @@ from aiohttp import web
 
 from desk import reading, subscriptions
 from desk.api import Call
-from desk.people import CSRF_FIELD, Person
+from desk.asking import PageQuery
+from desk.people import Person
 from desk.problems import Problem
+from desk.rendering import lead_to
 from triage.model import Severity
 from triage.model.roles import Scope
 from triage.store import standing
@@ -28,7 +30,7 @@ def add_views(app: web.Application, house: Views) -> None:
         return await _page(house, request, person, {})
 
     async def put(request: web.Request, person: Person) -> web.Response:
-        fields = {name: value for name, value in request[reading.FORM].items() if name != CSRF_FIELD}
+        fields = reading.fields(request)
         try:
             body = reading.shaped(subscriptions.SubscriptionBody, _body_of(fields))
             await subscriptions.subscribe(Call(house.office, request, person, None, body))
@@ -36,11 +38,11 @@ def add_views(app: web.Application, house: Views) -> None:
             if problem.status not in (400, 409):
                 raise
             return await _page(house, request, person, fields, status=problem.status, fault=problem.shape.detail)
-        return web.Response(status=303, headers={"Location": "/subscriptions?done=put", "Cache-Control": "no-store"})
+        return lead_to("/subscriptions?done=put")
 
     async def end(request: web.Request, person: Person) -> web.Response:
         await subscriptions.unsubscribe(Call(house.office, request, person, None, None))
-        return web.Response(status=303, headers={"Location": "/subscriptions?done=end", "Cache-Control": "no-store"})
+        return lead_to("/subscriptions?done=end")
 
     app.router.add_get("/subscriptions", house.signed_in(show))
     app.router.add_post("/subscriptions", house.signed_in(put, Scope.READ))
@@ -60,7 +62,7 @@ def _body_of(fields: dict[str, str]) -> dict[str, Any]:
 async def _page(
     house: Views, request: web.Request, person: Person, fields: dict[str, str], *, status: int = 200, fault: str = ""
 ) -> web.Response:
-    wanted = subscriptions.SubscriptionsQuery.model_construct(limit=KEPT, after=None)
+    wanted = PageQuery.model_construct(limit=KEPT, after=None)
     listed = await subscriptions.list_subscriptions(Call(house.office, request, person, wanted, None))
     rulebook = house.office.rulebooks.of(await standing.rules(house.office.desk.client))
     return house.renderer.answer(

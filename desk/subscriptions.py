@@ -62,13 +62,6 @@ class SubscriptionShape(BaseModel):
     mine: bool
 
 
-class SubscriptionsQuery(asking.Query):
-    """Which subscriptions."""
-
-    limit: asking.Limit = 50
-    after: asking.After = None
-
-
 class SubscriptionPage(BaseModel):
     """Subscriptions by run time, oldest first; `next` is the `after` of the next page, null at the end."""
 
@@ -86,7 +79,7 @@ class SubscriptionDone(BaseModel):
 
 async def list_subscriptions(call: Call) -> BaseModel:
     """Return who has subscribed at run time. Those whom updates.yaml names stand there."""
-    query: SubscriptionsQuery = call.query
+    query: asking.PageQuery = call.query
     known = await kept.every(call.client)
     order = [one.id for one in known]
     start = order.index(query.after) + 1 if query.after in order else 0
@@ -165,7 +158,7 @@ ROUTES: Final = (
         "Who has subscribed to status updates",
         list_subscriptions,
         SubscriptionPage,
-        SubscriptionsQuery,
+        asking.PageQuery,
     ),
     Route(
         "POST",

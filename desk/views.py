@@ -34,7 +34,7 @@ from desk import (
 from desk.api import Office, Route
 from desk.people import Person
 from desk.problems import Problem
-from desk.rendering import Renderer, static_type
+from desk.rendering import Renderer, lead_to, static_type
 from triage.model import ENDED, AlertState, short
 from triage.model.roles import Scope
 from triage.store import queries, standing
@@ -112,8 +112,7 @@ class Views:
             person = await people.by_cookie(self._desk, request)
             if person is None:
                 goal = request.path_qs if request.method in {"GET", "HEAD"} else "/"
-                headers = {"Location": f"/login?next={quote(goal, safe='/')}", "Cache-Control": "no-store"}
-                return web.Response(status=303, headers=headers)
+                return lead_to(f"/login?next={quote(goal, safe='/')}")
             if request.method == "POST":
                 request[reading.FORM] = await reading.form(request, reading.LONG_MAX)
                 people.check_form(self._desk, request, person, request[reading.FORM].get(people.CSRF_FIELD, ""))
@@ -224,8 +223,7 @@ class Views:
         if outcome.ending == "done" and fields.get("dry_run"):
             return await self._incident(request, person, said=outcome.text)
         done = "pending" if outcome.ending == "pending" else name
-        location = f"/incidents/{outcome.incident.key[:6]}{route.view}?done={done}"
-        return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+        return lead_to(f"/incidents/{outcome.incident.key[:6]}{route.view}?done={done}")
 
     async def alerts(self, request: web.Request, person: Person) -> web.Response:
         """Show alerts that are remembered, filtered."""

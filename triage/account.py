@@ -17,6 +17,7 @@ from triage import curves
 from triage.measured import Measures
 from triage.model import HOUR, MINUTE, SECOND, Incident, Line, Millis, short
 from triage.postmortem import Item, Postmortem, day_of
+from triage.rulebook.durations import counted
 
 LINES_MAX: Final = 300
 """How many lines of the timeline a postmortem shows; it says how many it leaves out."""
@@ -152,7 +153,7 @@ def _summary(incident: Incident, zone: str) -> str:
     where = f" of {plain(incident.service)}" if incident.service else ""
     who = next(iter(incident.calls), "")
     first = f"{clock(incident.opened_at, zone)}: {incident.severity} incident{where}, “{plain(incident.title)}”"
-    parts = [f"{first}, with {_count(incident.alerts, 'alert')}."]
+    parts = [f"{first}, with {counted(incident.alerts, 'alert')}."]
     if incident.taken_at is not None:
         paged = f"{plain(who)} was paged first; it" if who else "It"
         parts.append(f"{paged} was acknowledged after {_after(incident, incident.taken_at)}.")
@@ -160,10 +161,6 @@ def _summary(incident: Incident, zone: str) -> str:
         by = f" by {plain(incident.resolved_by)}" if incident.resolved_by else ""
         parts.append(f"It was resolved{by} after {_after(incident, incident.resolved_at)}.")
     return " ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _line(line: Line, zone: str) -> str:

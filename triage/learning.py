@@ -13,6 +13,7 @@ from triage.figures import KEPT
 from triage.memory import POSTMORTEM, VERSION
 from triage.model import DAY, ENDED, Answer, Command, EffectKind, Incident, Millis, short
 from triage.postmortem import ItemState, Postmortem, State, Version, day_of
+from triage.rulebook.durations import counted
 from triage.scene import Scene
 
 ASKS: Final = "asks"
@@ -166,7 +167,7 @@ def _publish(scene: Scene, incident: Incident, found: Postmortem, command: Comma
     title = f"Postmortem: {incident.title}"
     for target in targets:
         telling.send_out(scene, incident, EffectKind.DOCUMENT, target, {"text": version.text}, title=title)
-    where = f", to {len(targets)} place{'' if len(targets) == 1 else 's'}" if targets else ""
+    where = f", to {counted(len(targets), 'place')}" if targets else ""
     scene.line(incident, "postmortem", f"version {found.versions} published{where}", by=command.by)
     return Answer(responding.DONE, f"published{where}")
 

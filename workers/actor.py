@@ -36,8 +36,6 @@ DECIDED_S: Final = 10.0
 REPORT_S: Final = 60.0
 """How long it is tried to report how a run ended, in seconds."""
 _GATEWAY: Final = frozenset({502, 504})
-FAULT_S: Final = 5.0
-"""Pause after a fault of ours, in seconds."""
 log = structlog.get_logger("act")
 
 
@@ -65,15 +63,7 @@ class Actor:
 
     def run(self, stopping: threading.Event) -> None:
         """Make what is asked for, until `stopping`. A store that is away is waited for."""
-        while not stopping.wait(EVERY_S):
-            try:
-                self.begin()
-                self._signs.give()
-            except redis.RedisError as error:
-                log.debug("the store is away", error=str(error))
-            except Exception:
-                log.exception("it goes on; the self-watch tells if that lasts")
-                stopping.wait(FAULT_S)
+        self._signs.go_round(stopping, EVERY_S, self.begin)
         for thread in list(self._busy.values()):
             thread.join(REPORT_S)
 

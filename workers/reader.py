@@ -34,8 +34,6 @@ LEASE: Final[Millis] = 2 * MINUTE
 """How long others leave an errand to us; it takes ten looks at most."""
 DECIDED_S: Final = 10.0
 """How long our courtesy is held until triage has come to what was seen, in seconds."""
-FAULT_S: Final = 5.0
-"""Pause after a fault of ours, in seconds."""
 log = structlog.get_logger("read")
 
 
@@ -54,15 +52,7 @@ class Reader:
 
     def run(self, stopping: threading.Event) -> None:
         """Run errands until `stopping`. A store that is away is waited for."""
-        while not stopping.wait(EVERY_S):
-            try:
-                self.begin()
-                self._signs.give()
-            except redis.RedisError as error:
-                log.debug("the store is away", error=str(error))
-            except Exception:
-                log.exception("it goes on; the self-watch tells if that lasts")
-                stopping.wait(FAULT_S)
+        self._signs.go_round(stopping, EVERY_S, self.begin)
 
     def begin(self) -> int:
         """Begin, in threads of their own, the errands that find a seat. Return how many were begun.

@@ -21,6 +21,8 @@ from workers import jobs
 EVERY_S: Final = 1.0
 SIGN_S: Final = 5.0
 """How often a loop beside the main one gives a sign of life, in seconds."""
+FAULT_S: Final = 5.0
+"""Pause of such a loop after a fault of ours, in seconds."""
 LATE_MS: Final[Millis] = SECOND
 """An effect that was due for this long without a claim has lost its wake-up."""
 FORGET_MS: Final[Millis] = 10 * MINUTE
@@ -65,6 +67,21 @@ class Signs:
         if time.monotonic() >= self._next:
             sign_of_life(self._client, self._clock, self._process, self._role)
             self._next = time.monotonic() + SIGN_S
+
+    def go_round(self, stopping: threading.Event, every_s: float, step: Callable[[], object]) -> None:
+        """Make that step every so many seconds until `stopping`, with signs of life while it can be made.
+
+        A store that is away is waited for. A fault does not end the loop; the self-watch misses its signs if it lasts.
+        """
+        while not stopping.wait(every_s):
+            try:
+                step()
+                self.give()
+            except redis.RedisError as error:
+                log.debug("the store is away", role=self._role, error=str(error))
+            except Exception:
+                log.exception("it goes on; the self-watch tells if that lasts", role=self._role)
+                stopping.wait(FAULT_S)
 
 
 class Sweeper(threading.Thread):

@@ -26,6 +26,11 @@ def parse_duration(text: str) -> Millis:
     return total
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many of something, as a text: `1 page`, `2 pages`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def show_duration(value: Millis) -> str:
     """Return the shortest text that `parse_duration` reads as `value`."""
     parts = []

@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from triage.rulebook import (
-    actions,
-    cases,
-    checks,
-    heartbeats,
-    metrics,
-    postmortems,
-    quiet,
-    rooms,
-    shapes,
-    status,
-    updates,
-)
+from triage.rulebook.cases import CasesFile
+from triage.rulebook.reading import TOP_FILES
 from triage.rulebook.shapes import Shape
 
 _FILES: Final[dict[str, type[Shape]]] = {
-    "severity.schema.json": shapes.SeverityFile,
-    "oncall.schema.json": shapes.OncallFile,
-    "services.schema.json": shapes.ServicesFile,
-    "sources.schema.json": shapes.SourcesFile,
-    "heartbeats.schema.json": heartbeats.HeartbeatsFile,
-    "quiet.schema.json": quiet.QuietFile,
-    "status.schema.json": status.StatusFile,
-    "checks.schema.json": checks.ChecksFile,
-    "updates.schema.json": updates.UpdatesFile,
-    "actions.schema.json": actions.ActionsFile,
-    "rooms.schema.json": rooms.RoomsFile,
-    "postmortems.schema.json": postmortems.PostmortemsFile,
-    "metrics.schema.json": metrics.MetricsFile,
-    "tests.schema.json": cases.CasesFile,
+    **{path.replace(".yaml", ".schema.json"): shape for path, shape in TOP_FILES.items()},
+    "tests.schema.json": CasesFile,
 }
 
 

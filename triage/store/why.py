@@ -34,7 +34,7 @@ from triage.model import (
 )
 from triage.pausing import as_event
 from triage.rulebook import EMPTY, Explanation, Rulebook, RulesError, compile_files
-from triage.rulebook.durations import show_duration
+from triage.rulebook.durations import counted, show_duration
 from triage.silence import Words
 from triage.store import queries, standing
 
@@ -344,7 +344,7 @@ async def _of_alert(client: queries.Client, rulebook: Rulebook, ref: str) -> Why
         Fact("source", alert.source),
         Fact("first seen", _time(alert.first_at)),
         Fact("last seen", _time(alert.seen_at)),
-        Fact("deduplicated", f"{_many(alert.count, 'event')} in {_many(alert.episodes, 'episode')}, one alert"),
+        Fact("deduplicated", f"{counted(alert.count, 'event')} in {counted(alert.episodes, 'episode')}, one alert"),
         Fact("incident", short(alert.incident) or "none"),
         *([Fact("held back by", alert.quiet)] if alert.quiet else []),
         *_flapping(alert.flap),
@@ -364,10 +364,6 @@ def _flapping(flap: Flap | None) -> list[Fact]:
     text = f"since {_time(flap.since)}; it counts as firing until it has not changed for {rest}. Its sender says {says}"
     withheld = f"{flap.withheld} changes, the last at {_time(flap.times[-1])}"
     return [Fact("flapping", text), Fact("withheld", withheld)]
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _by_rule(details: Details | None) -> str:

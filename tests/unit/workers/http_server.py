@@ -60,9 +60,16 @@ def serving(provider: Provider, host: str = "127.0.0.1", tls: ssl.SSLContext | N
                 self.close_connection = True
 
     server = ThreadingHTTPServer((host, 0), Handler)
-    server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with running(server) as port:
+        yield port
+
+
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Let a server answer in a thread of its own, and give its port."""
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -8,7 +8,6 @@ import fakeredis
 import pytest
 
 from triage.store import keys
-from workers import actor
 from workers.actor import Actor
 from workers.reader import Reader
 from workers.sweeper import FORGET_MS, sign_of_life
@@ -38,8 +37,6 @@ class Broken(Actor):
 
 
 def test_a_loop_gives_signs_only_while_it_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor, "EVERY_S", 0)
-    monkeypatch.setattr(actor, "FAULT_S", 0)
     for make, roles in ((Actor, [b"1000 actor"]), (Reader, [b"1000 reader"]), (Broken, [])):
         client, rounds = fakeredis.FakeRedis(), iter([False, False, True])
         stopping = threading.Event()
